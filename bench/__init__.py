@@ -1,0 +1,1 @@
+"""The benchmark: ropeway against the floor (the same system calls in plain Python) and against peers, in one run, as ratios."""

@@ -1,0 +1,213 @@
+"""The lobby: one connection, and the way to everything that it leads to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+
+from .aio import twin
+from .clock import SYSTEM, Clock
+from .durations import Duration
+from .events import Listener
+from .handle import Handle
+from .ids import check_id
+from .link import Link
+from .names import check_name, check_patterns
+from .notes import Notes
+from .queue import Queue
+from .retry import Retry
+from .store import Counts, Store
+from .stores import ENGINES
+from .url import hidden, parse_url
+
+if TYPE_CHECKING:
+    from .carry import Carried
+    from .config import Config
+    from .tasks import Decorate, Task, TaskOptions, Tasks
+    from .worker import CommandRunner, Worker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", config: str | bool = True) -> Broker:
+    """A Broker for the store that `url` names. Opens nothing until first use.
+
+    Without a URL: $ROPEWAY_URL, else the current context of the configuration, else a folder of the user's own (`ropeway check` says
+    which and why). `name` is how this process is called where its claims are shown. `config` is the path of a configuration
+    file to take settings from; True finds it as the command line does, False takes none.
+    Raises ConfigError for a URL or configuration that cannot be understood.
+    """
+    if not url:
+        from .config import where
+
+        url, _ = where(None)
+    return Broker(Link(url, clock, name=name), config=config)
+
+
+class WorkerOptions(TypedDict, total=False):
+    """What `Broker.worker` hands to Worker; durations are seconds or text such as "30s"."""
+
+    concurrency: int  # jobs at once
+    pool: str | CommandRunner
+    lease: Duration
+    grace: Duration  # what running jobs get after a stop
+    drain: bool  # end when nothing is left to do
+    max_jobs: int | None  # end after that many runs
+    retry: Retry
+    progress: bool
+
+
+class Broker:
+    """One connection. May be used from any thread, any event loop, and after a fork; as a context manager it closes itself."""
+
+    def __init__(self, link: Link, *, config: str | bool = True) -> None:
+        parse_url(link.url, {scheme: row[3] for scheme, row in ENGINES.items()})  # said now, not at the first put
+        self._link = link
+        self._where = config
+        self._config: Config | None = None
+        self._tasks: Tasks | None = None
+        link.settings_of = lambda queue: self.config.queue(queue)
+
+    @property
+    def url(self) -> str:
+        """Where the jobs are, without secrets."""
+        return hidden(self._link.url)
+
+    @property
+    def link(self) -> Link:
+        """What the handles of this connection share; for those who build on ropeway."""
+        return self._link
+
+    @property
+    def store(self) -> Store:
+        """The engine itself, opened now if it was not; for those who build on ropeway."""
+        return self._link.store
+
+    @property
+    def notes(self) -> Notes:
+        """Small shared facts with a lifetime."""
+        return self._link.store.notes
+
+    @property
+    def config(self) -> Config:
+        """The settings that this connection goes by. Raises ConfigError when the file cannot be understood."""
+        if self._config is None:
+            from .config import Config, current, load
+
+            self._config = current() if self._where is True else load(self._where) if self._where else Config()
+        return self._config
+
+    @overload
+    def queue(self, name: str) -> Queue[Any]: ...
+    @overload
+    def queue(self, name: str, type: type[T]) -> Queue[T]: ...
+    @overload
+    def queue(self, name: str, type: Any) -> Queue[Any]: ...
+
+    def queue(self, name: str, type: Any = Any) -> Queue[Any]:  # noqa: A002
+        """The queue of that name. `type`: what its bodies are; they are checked when one is put and when one is read."""
+        return Queue(self._link, name, type)
+
+    def queues(self) -> list[str]:
+        """The names of all queues that exist, sorted."""
+        return self._link.store.queues()
+
+    def counts(self, queues: Sequence[str] | None = None) -> dict[str, Counts]:
+        """The numbers of these queues, or of all."""
+        return self._link.store.counts(queues)
+
+    def handle(self, queue: str, job_id: str) -> Handle[Any]:
+        """The handle of a job whose queue and id are known; it need not exist."""
+        return Handle(self._link, check_name(queue), check_id(job_id))
+
+    @property
+    def tasks(self) -> Tasks:
+        """The functions that are registered with this connection."""
+        if self._tasks is None:
+            from .tasks import Tasks
+
+            self._tasks = Tasks(self._link, queues=self.queue)
+        return self._tasks
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T, Coroutine[Any, Any, T]]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+    @overload
+    def task(self, **options: Unpack[TaskOptions]) -> Decorate: ...
+    def task(self, *function: Any, **options: Any) -> Any:
+        """Make a task of a function: `@broker.task` or `@broker.task(queue="mails", timeout="30s")`, see Tasks.task."""
+        return self.tasks.task(*function, **options)
+
+    def worker(self, *patterns: str, **options: Unpack[WorkerOptions]) -> Worker:
+        """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given. Its `run()`
+        works until it is stopped. What is not said here comes from [worker] of the configuration."""
+        from .worker import Worker
+
+        chosen: dict[str, Any] = {**self.config.worker.options(), **options}
+        return Worker(self._link, self.tasks, check_patterns(patterns or (os.environ.get("ROPEWAY_QUEUE") or "default",)), **chosen)
+
+    def copy(self, target: Broker, *patterns: str, running: bool = False) -> list[Carried]:
+        """Copy the jobs of the queues that the patterns mean, or all, into the store of another connection, as they stand: ids, priority,
+        moments, attempts, history, results, states and switches. This store is left as it is; what is there already stays as it is
+        there, so the same call may be repeated.
+
+        `running`: also jobs that run now; they wait there, with the attempt counted. Without it they raise Conflict. Raises Unsupported
+        for what that store cannot keep, before anything is done. What each queue answers is worth a look: jobs stay out (`refused`)
+        when live jobs there hold their keys.
+        """
+        from .carry import copy, meant
+
+        return copy(self.store, target.store, meant(self.store, patterns), running=running)
+
+    def transaction(self, tx: Any) -> AbstractContextManager[None]:
+        """`with broker.transaction(connection): ...` commits at the end, rolls back after an exception, and then wakes the workers for
+        what was put with `tx=connection`. For plain connections to MariaDB, which cannot tell of a commit; all others do without.
+
+        Raises BadValue for what is no connection to this database with a transaction open, Unsupported on an engine without one.
+        """
+        return self._link.store.transaction(tx)
+
+    def ring(self, *queues: str) -> None:
+        """Wake a worker that waits for each of these queues, once jobs were committed by `tx=` or by your own SQL: see the guide on
+        transactions for when that is of use. Always harmless."""
+        self._link.store.ring([check_name(queue) for queue in queues])
+
+    def on(self, listener: Listener) -> None:
+        """Tell `listener` of every event (events.Event) of this connection from now on. What it raises is passed over."""
+        self._link.on(listener)
+
+    def close(self) -> None:
+        """Let go of the store. What is claimed stays claimed until its lease ends. May be called twice."""
+        self._link.close()
+
+    acopy = twin(copy)
+    aring = twin(ring)
+    aqueues = twin(queues)
+    acounts = twin(counts)
+
+    async def aclose(self) -> None:
+        """The awaitable twin of `close`: what was put and is awaited is settled first."""
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Broker:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Broker {self.url}>"

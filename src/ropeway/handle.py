@@ -1,0 +1,190 @@
+"""A job as its producer sees it: where it stands, how it ended, and calling it back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Generator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from .aio import facade, twin
+from .codec import decode_body
+from .durations import Duration, seconds, spoken
+from .errors import BadBody, RemoteError, Timeout, Unsupported
+from .job import WAITING, State
+from .link import Link
+from .notes import NOTE_LIMIT
+from .store import Entry, Query
+
+R = TypeVar("R")
+
+ENDED = frozenset({State.DONE, State.DEAD})
+PROGRESS = "progress/"  # + job id: the note that Claim.progress writes
+CANCEL = "cancel/"  # + job id: the note that asks the worker of a running job to stop it
+CANCEL_LIFETIME = 86400.0
+FIRST_LOOK, LONGEST_LOOK = 0.001, 0.05  # seconds between two looks for an end
+
+
+class Handle(Generic[R]):
+    """One job by its id. `created` is False when a put with on_conflict="keep" found this job in its place."""
+
+    __slots__ = ("_into", "_keep", "_link", "created", "id", "queue")
+
+    def __init__(self, link: Link, queue: str, job_id: str, *, created: bool = True, keep: float | None = None, into: Any = Any) -> None:
+        self._link = link
+        self.queue = queue
+        self.id = job_id
+        self.created = created
+        self._keep = keep  # None: not known from here
+        self._into = into
+
+    def entry(self) -> Entry | None:
+        """All that the store knows of the job; None when it has left: done without `keep`, forgotten, expired or deleted."""
+        found = self._link.store.browse(Query(queues=(self.queue,), ids=(self.id,)))
+        return found[0] if found else None
+
+    def state(self) -> State | None:
+        """Where it stands; None when it has left the store."""
+        entry = self.entry()
+        return entry.state if entry else None
+
+    def wait(self, timeout: Duration | None = None) -> State | None:
+        """Wait until it has ended. `done`, `dead`, or None when it left the store. Raises Timeout."""
+        for _, entry in endings(self._link, self.queue, (self.id,), timeout):
+            return entry.state if entry else None
+        raise self._late(timeout)
+
+    def result(self, timeout: Duration | None = None) -> R:
+        """What its run returned. Needs `keep` on the job, or there would be nothing to read: else Unsupported.
+
+        Raises RemoteError with the remote traceback when the job is dead, or has left without a result; Timeout when it has not ended
+        in time: it may still do so.
+        """
+        self._check_keep(self._keep if self._keep is not None else self._kept(self.entry()))
+        for _, entry in endings(self._link, self.queue, (self.id,), timeout):
+            return self._outcome(entry)
+        raise self._late(timeout)
+
+    def cancel(self) -> bool:
+        """Call it back. True: it was waiting and is gone, or it is running and its worker is asked to stop it; False: it has ended."""
+        store = self._link.store
+        if store.delete(Query(queues=(self.queue,), ids=(self.id,), states=WAITING, limit=None)):
+            return True
+        if self.state() is not State.RUNNING:
+            return False
+        store.notes.note(CANCEL + self.id, b"cancel", CANCEL_LIFETIME)
+        return True
+
+    def progress(self) -> Any:
+        """What the running job last said with `Claim.progress`; None when it said nothing yet, or ended long ago."""
+        return read_progress(self._link.store.notes.notes(PROGRESS + self.id).get(PROGRESS + self.id))
+
+    aentry = twin(entry)
+    astate = twin(state)
+    acancel = twin(cancel)
+    aprogress = twin(progress)
+
+    async def await_(self, timeout: Duration | None = None) -> State | None:
+        """The awaitable twin of `wait`; one poll serves all who wait in this event loop."""
+        entry = await self._aended(timeout)
+        return entry.state if entry else None
+
+    async def aresult(self, timeout: Duration | None = None) -> R:
+        """The awaitable twin of `result`."""
+        self._check_keep(self._keep if self._keep is not None else self._kept(await self.aentry()))
+        return self._outcome(await self._aended(timeout))
+
+    async def _aended(self, timeout: Duration | None) -> Entry | None:
+        limit = None if timeout is None else seconds(timeout, "timeout")
+        try:
+            return await facade(self._link).ended(self.queue, self.id, limit)
+        except TimeoutError as error:
+            if isinstance(error, Timeout):
+                raise
+            raise self._late(timeout) from None
+
+    def _kept(self, entry: Entry | None) -> float | None:
+        return None if entry is None or entry.state in ENDED else entry.job.keep
+
+    def _check_keep(self, keep: float | None) -> None:
+        if keep == 0:
+            raise Unsupported(
+                f"the result of job {self.id} is not kept, so it cannot be read; nothing was waited for. "
+                'Add keep="1h" to the put, or to the task'
+            )
+
+    def _outcome(self, entry: Entry | None) -> R:
+        if entry is None:
+            raise RemoteError(
+                f"job {self.id} has left the queue {self.queue} without a result: cancelled, deleted or expired, or its result was kept "
+                "for a shorter time than you waited",
+                remote_type="Gone",
+            )
+        if entry.state is State.DEAD:
+            trace = entry.history[-1].traceback if entry.history else ""
+            error = entry.error or "buried without a reason"
+            raise RemoteError(f"job {self.id} failed: {error}", remote_type=error.partition(":")[0].strip(), traceback=trace)
+        if entry.result is None:
+            return None  # type: ignore[return-value]  # the run returned None
+        result: R = decode_body(entry.result, entry.result_type, self._into)
+        return result
+
+    def _late(self, timeout: Duration | None) -> Timeout:
+        return Timeout(f"job {self.id} has not ended within {spoken(seconds(timeout or 0))}; it goes on. Ask again, or cancel() it")
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id} in {self.queue}{'' if self.created else ', not created by this put'}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and (other.id, other.queue) == (self.id, self.queue)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.queue))
+
+
+def look(link: Link, queue: str, ids: Collection[str]) -> dict[str, Entry | None]:
+    """Those of the jobs that have ended: with their entry, or None for one that has left the store."""
+    found = {entry.job.id: entry for entry in link.store.browse(Query(queues=(queue,), ids=tuple(ids), limit=None))}
+    return {job_id: found.get(job_id) for job_id in ids if job_id not in found or found[job_id].state in ENDED}
+
+
+def endings(link: Link, queue: str, ids: Collection[str], timeout: Duration | None) -> Generator[tuple[str, Entry | None], None, None]:
+    """The jobs as they end, each with its entry (None when it left the store); stops when all have, or when the time is up.
+
+    This and aio/endings.py are the places that poll for an end; a bell would ring here.
+    """
+    clock, pause, never = link.clock, FIRST_LOOK, threading.Event()
+    deadline = None if timeout is None else clock.boot() + seconds(timeout, "timeout")
+    left = dict.fromkeys(ids)
+    while left:
+        ended = look(link, queue, tuple(left))
+        for job_id, entry in ended.items():
+            del left[job_id]
+            yield job_id, entry
+        if ended:
+            pause = FIRST_LOOK
+        remains = pause if deadline is None else deadline - clock.boot()
+        if not left or remains <= 0:
+            return
+        clock.sleep(never, min(pause, remains))
+        pause = min(pause * 1.5, LONGEST_LOOK)
+
+
+def pack_progress(value: object) -> bytes:
+    """A progress value as its note holds it; raises BadBody for what JSON cannot carry or what is over the limit of a note."""
+    try:
+        data = msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadBody(f"{type(value).__name__} cannot be told as progress: {error}; nothing was told") from None
+    if len(data) > NOTE_LIMIT:
+        raise BadBody(f"a progress of {len(data)} bytes is over the limit of {NOTE_LIMIT}; nothing was told")
+    return data
+
+
+def read_progress(note: bytes | None) -> Any:
+    """The value of a progress note; None when there is none, or when it does not parse."""
+    try:
+        return None if note is None else msgspec.json.decode(note)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,106 @@
+"""What one store object has open: its place, the queues it has met, where its threads sleep. Never used after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from ...bells.datagram import Bell, available
+from ...clock import Clock
+from ...errors import ConfigError, StoreError
+from ...events import Event, Listener, tell
+from ...names import check_name
+from ...url import StoreUrl
+from .disk import Disk
+from .layout import read_queue_folder
+from .place import Place
+from .room import make_room, open_room
+from .station import Station
+from .waiting import Waiting
+
+MISSING_FOR = 0.2  # seconds
+
+
+class Hub:
+    """The stations of a store, by queue."""
+
+    def __init__(self, url: StoreUrl, clock: Clock, disk: Disk | None) -> None:
+        if url.bell not in ("on", "off"):
+            raise ConfigError(
+                f"{url.text}: a directory store rings by unix datagrams on its host: give bell=on or bell=off; nothing was opened"
+            )
+        self.url = url.text
+        self.clock = clock
+        self.place = Place(url, clock, disk)
+        self._bell = url.bell == "on" and available()
+        self.waiting = Waiting(url.poll, self._bell)
+        self.known: dict[str, Station] = {}
+        self.closed = False
+        self._missing: dict[str, float] = {}
+        self.listeners: tuple[Listener, ...] = ()
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    def ready(self) -> Place:
+        """The opened place; StoreError in a child of who opened it, and after close."""
+        if self._pid != os.getpid():
+            raise StoreError("this store was opened before a fork: open one of its own in the child; nothing was done", definite=True)
+        if self.closed:
+            raise StoreError(f"{self.url} is closed; nothing was done", definite=True)
+        if self.place.fd < 0:
+            with self._lock:
+                if self.place.fd < 0:
+                    self.place.open()
+        return self.place
+
+    def station(self, queue: str, make: bool = False) -> Station | None:
+        """The station of a queue; None when there is no such queue and it is not to be made."""
+        if self._pid == os.getpid() and not self.closed:
+            station = self.known.get(queue)
+            if station is not None:
+                return station
+        place = self.ready()
+        with self._lock:
+            station = self.known.get(queue)
+            if station is None:
+                check_name(queue)
+                if not make and place.disk.shared and self._missed_lately(queue):
+                    return None
+                room = make_room(place, queue) if make else open_room(place, queue)
+                if room is None:
+                    self._missing[queue] = self.clock.boot()
+                    return None
+                self._missing.pop(queue, None)
+                bell = Bell(room.folder("bell"), place.file_mode) if self._bell else None
+                station = self.known[queue] = Station(room, bell, self._tell)
+            return station
+
+    def _missed_lately(self, queue: str) -> bool:
+        """Over a network it takes a listing to find that there is no such queue: not for each claim of a worker that asks for it."""
+        return self.clock.boot() - self._missing.get(queue, -1e9) < MISSING_FOR
+
+    def made(self, queue: str) -> Station:
+        """The station of a queue, made if need be."""
+        station = self.station(queue, make=True)
+        if station is None:  # make_room raises rather than answer None
+            raise StoreError(f"queue {queue} could not be made")
+        return station
+
+    def queues(self) -> list[str]:
+        names = self.ready().disk.names(self.place.fd)
+        return sorted(q for n in names if not n.startswith((".", "+")) and n != "format" and (q := read_queue_folder(n)) is not None)
+
+    def _tell(self, event: Event) -> None:
+        tell(self.listeners, event)
+
+    def close(self) -> bool:
+        """Let go of everything; False when that was done before, or is the parent's to do."""
+        with self._lock:
+            if self.closed or self._pid != os.getpid():
+                return False
+            self.closed = True
+            for station in self.known.values():
+                station.close()
+            self.known.clear()
+            self.waiting.close()
+            return True

@@ -1,0 +1,142 @@
+"""The operator's verbs: pick, requeue, delete. Waiting jobs are claimed like any other, so an operator who dies is just a dead holder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...ids import is_id
+from ...job import WAITING, Job, State
+from ...store import Ack, Handback, Holder, Lent, Query
+from . import keys
+from .disk import DIRECTORY
+from .layout import Part, read_held, stretch_of
+
+if TYPE_CHECKING:
+    from .station import Station
+
+OPERATOR = Holder("operator")
+LEASE = 30.0
+PAGE = 500
+
+
+class Operating:
+    """The operator's side of one queue."""
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.room = station.room
+
+    def pick(self, job_id: str, lease: float, holder: Holder) -> Lent | None:
+        if not is_id(job_id):
+            return None
+        with self.room.lock, closing(self.station.looking.find_waiting(job_id)) as found:
+            for seen, record in found:
+                lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), record, lease, holder)
+                if lent is not None:
+                    return lent
+        return None
+
+    def purge(self, states: frozenset[State]) -> int:
+        """Remove all waiting jobs of these states, part by part."""
+        gone = 0
+        run = self.room.run("p")
+        with self.room.lock:
+            for seen in self.station.looking.waiting():
+                if seen.state not in states:
+                    continue
+                held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, run, LEASE)
+                if held is not None:
+                    gone += self.station.settling.remove(held)
+            self.station.tree.forget()
+        return gone
+
+    def delete(self, query: Query) -> int:
+        """Remove what fits, in any state but running."""
+        states = (query.states if query.states is not None else frozenset(State)) - {State.RUNNING}
+        whole = query.ids is None and not (query.key or query.task or query.error or query.text or query.after) and query.limit is None
+        gone = 0
+        if whole and states & WAITING:
+            gone += self.purge(states & WAITING)
+            states -= WAITING
+        for job, state, part in self._matches(query, states):
+            if state in WAITING:
+                lent = self.pick(job.id, LEASE, OPERATOR)
+                if lent is not None:
+                    gone += self._ack(lent)
+            else:
+                gone += self._remove_ended(state, part)
+        return gone
+
+    def _ack(self, lent: Lent) -> int:
+        base, _, record = lent.receipt.rpartition(".")
+        with self.room.lock:
+            return sum(self.station.settling.ack(f"{base}.", [(int(record), Ack(lent.receipt, keep=0.0))]))
+
+    def _matches(self, query: Query, states: frozenset[State]) -> list[tuple[Job, State, Part]]:
+        """What fits, gathered before anything is changed."""
+        out: list[tuple[Job, State, Part]] = []
+        if not states:
+            return out
+        with closing(self.station.looking.pairs(msgspec.structs.replace(query, states=states))) as found:
+            for entry, part in found:
+                out.append((entry.job, entry.state, part))
+                if query.limit is not None and len(out) >= query.limit:
+                    break
+        return out
+
+    def _shelf_fd(self, state: State, part: Part) -> int | None:
+        name = "dead" if state is State.DEAD else "done"
+        return self.room.disk.open_folder(stretch_of(part.until), self.room.folder(name))
+
+    def _remove_ended(self, state: State, part: Part) -> int:
+        fd = self._shelf_fd(state, part)
+        if fd is None:
+            return 0
+        try:
+            with self.room.lock:
+                return self.station.rescue.remove_ended(fd, part.held())
+        finally:
+            os.close(fd)
+
+    def requeue(self, query: Query) -> int:
+        """Dead and done ones back by one rename each, attempts and deaths at nothing; delayed ones become due now."""
+        states = (query.states if query.states is not None else frozenset({State.DEAD})) - {State.RUNNING, State.READY}
+        now = int(self.station.place.now() * 1e6)
+        back = 0
+        for job, state, part in self._matches(query, states):
+            if state is State.DELAYED:
+                lent = self.pick(job.id, LEASE, OPERATOR)
+                if lent is not None:
+                    base, _, record = lent.receipt.rpartition(".")
+                    with self.room.lock:
+                        back += sum(self.station.settling.nack(f"{base}.", [(int(record), Handback(lent.receipt, restore=True))]))
+                continue
+            fd = self._shelf_fd(state, part)
+            if fd is None:
+                continue
+            try:
+                with self.room.lock:
+                    again = part.but(due=now, attempts=0, deaths=0)
+                    if job.key and state is State.DEAD and not keys.take(self.room, fd, part.held(), job, again=True):
+                        continue  # another live job has the key by now
+                    if self.station.into_slot(fd, part.held(), again):
+                        back += part.live()
+                        self.station.tree.forget()
+            finally:
+                os.close(fd)
+        self.station.ring(back)
+        return back
+
+
+def quarantined(room_fd: int) -> Sequence[str]:
+    """The names in `bad/`."""
+    fd = os.open("bad", DIRECTORY, dir_fd=room_fd)
+    try:
+        return [n for n in os.listdir(fd) if n.isascii() and (read_held(n) or n)]
+    finally:
+        os.close(fd)

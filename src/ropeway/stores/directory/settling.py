@@ -1,0 +1,393 @@
+"""Ack, nack, bury, extend: a receipt counts if and only if the rename or unlink of its part's current exact name succeeds.
+
+That one call is the decision and the change, so no clock is trusted for safety. Of the holder's ack and a rescuer's return the file system
+runs one first, and the other finds the name gone. When a name is gone, one look in the holder's folder tells whether the same claim
+goes on under another name (our own keeper extended it, another process settled a neighbour): then try again with that one.
+
+A record of a batch leaves in three steps: link it under a staged name, commit by setting its bit in the parent's name, publish. A kill
+before the commit leaves a staged name that the parent still covers (void), after it one that is real and is published by whoever finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ...codec import Damaged, FutureFormat
+from ...events import Event
+from ...job import Attempt, Job
+from ...store import Ack, Handback
+from . import beside, bodies, keys, parts
+from .holders import RunFolder
+from .layout import Part, Staged, read_held, read_receipt, read_staged, receipt_of
+from .lending import HeldPart
+
+if TYPE_CHECKING:
+    from .station import Station
+
+TRIES = 5
+
+
+class Settling:
+    """The settling side of one queue. Called under the room's lock; answers are in the order asked."""
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.room, self.disk, self.place = station.room, station.room.disk, station.room.place
+
+    # -- finding what a receipt stands for
+
+    def _find(self, base: str, record: int) -> HeldPart | None:
+        """The part of a receipt, ours or another holder's; None when the receipt is void."""
+        held = self.station.held.get(base)
+        if held is not None:
+            return None if held.part.settled(record) else held
+        parsed = read_receipt(f"{base}{record}")
+        if parsed is None:
+            return None
+        _, holder, x, first, serial, _ = parsed
+        run = self.room.own_run(holder)
+        if run is None:
+            fd = self.disk.open_folder(holder, self.room.folder("run"))
+            if fd is None:
+                return None
+            run = RunFolder(holder, fd, holder[0])
+        held = HeldPart(Part(0, x, first, first + 1, 0, 0, 0, serial=serial), "", run, None)
+        if not self._adopt(held) or held.part.settled(record) or self._in_flux(held, record) or not self._load(held):
+            self._let_go(held)
+            return None
+        return held
+
+    def _adopt(self, held: HeldPart) -> bool:
+        """Look whether the claim goes on under another name; True when it does. Then others have a hand in it, who may have died at it."""
+        part, held.touched = held.part, True
+        for name in self.disk.names(held.run.fd):
+            found = read_held(name) if part.x in name and name != held.name else None
+            if found and (found.x, found.first, found.serial) == (part.x, part.first, part.serial):
+                held.part, held.name = found, name
+                return True
+        return False
+
+    def _in_flux(self, held: HeldPart, record: int) -> bool:
+        """Another process is giving this very record back or burying it right now, or died at it: then it is not ours to settle."""
+        for name in self.disk.names(held.run.fd):
+            staged = read_staged(name)
+            if staged and staged.kind != "s" and staged.part.x == held.part.x and not staged.part.settled(record):
+                return True
+        return False
+
+    def _load(self, held: HeldPart) -> bool:
+        wanted = [*held.part.open_records()]
+        try:
+            jobs = parts.read(held.name, held.run.fd, held.part.first, wanted)
+        except (OSError, Damaged, FutureFormat):
+            return False
+        held.jobs = dict(zip(wanted, jobs, strict=True))
+        return True
+
+    def _let_go(self, held: HeldPart) -> None:
+        if held.touched and self.room.own_run(held.run.name) is None:  # what is ours was not looked for in the folder, and so not touched
+            held.run.close()
+
+    def _jobs(self, held: HeldPart, records: Sequence[int]) -> list[Job]:
+        return [held.jobs[r] for r in records if r in held.jobs] if held.jobs else []
+
+    # -- the verbs, for the receipts of one part
+
+    def ack(self, base: str, acks: Sequence[tuple[int, Ack]]) -> list[bool]:
+        held = self._find(base, acks[0][0])
+        if held is None and len(acks) > 1:
+            return [self.ack(base, [one])[0] for one in acks]
+        if held is None:
+            return [False]
+        jobs = held.jobs or {}
+        answers: dict[int, bool] = {}
+        plain: dict[int, bool] = {}
+        for record, ack in acks:
+            if record in answers or record in plain:
+                continue
+            job = jobs.get(record)
+            keep = ack.keep if ack.keep is not None else (job.keep if job else 0.0)
+            if keep > 0 and job is not None:
+                answers[record] = self._keep(held, record, job, ack, keep)
+            else:
+                plain[record] = False
+        if plain:
+            answers.update(zip(plain, self._settle(base, held, [*plain]), strict=True))
+        self._let_go(held)
+        return [answers.pop(record, False) for record, _ in acks]
+
+    def remove(self, held: HeldPart) -> int:
+        """Settle all that is open in a part, for the operator; how many jobs went."""
+        return sum(self._settle("", held, [*held.part.open_records()]))
+
+    def expire(self, base: str, held: HeldPart, records: list[int]) -> None:
+        ids = tuple(job.id for job in self._jobs(held, records))
+        gone = self._settle(base, held, records)
+        self.station.tell(Event("expired", self.room.queue, count=sum(gone), ids=ids))
+
+    def _settle(self, base: str, held: HeldPart, records: Sequence[int]) -> list[bool]:
+        """Set these records' bits in the part's name, or remove the part when they were the last."""
+        for _ in range(TRIES):
+            part, mask = held.part, 0
+            is_open = [not part.settled(record) for record in records]
+            for record, still in zip(records, is_open, strict=True):
+                if still:
+                    mask |= 1 << (record - part.first)
+            if not mask:
+                break
+            new = part.but(bits=part.bits | mask)
+            if new.full():
+                done = self._finish(held)
+            else:
+                name = new.held()
+                done = self.disk.rename(held.name, held.run.fd, name, held.run.fd)
+                if done:
+                    held.part, held.name = new, name
+                    self._after([record for record, still in zip(records, is_open, strict=True) if still], held)
+            if done:
+                if new.full():
+                    self.station.held.pop(base, None)
+                if self.place.acks_full:
+                    self.disk.sync(held.run.fd)
+                return is_open
+            if not self._adopt(held):
+                break
+        self.station.held.pop(base, None)
+        return [False] * len(records)
+
+    def _finish(self, held: HeldPart) -> bool:
+        """Remove the part: its exact name is the ack. Where the reply may be lost, or a body, a key or a history is to go with it, it is
+        renamed out of the way first: that rename decides, and whoever finds the rest clears it away."""
+        if held.touched:
+            self.publish_committed(held.run.fd, held.part)
+        records = [*held.part.open_records()]
+        more = held.part.has_past() or any(j.size >= 0 or j.key or j.once or j.keep for j in self._jobs(held, records))
+        if not self.disk.shared and not more:
+            return self.disk.unlink(held.name, held.run.fd)
+        gone = f"g{held.name}"
+        if not self.disk.rename(held.name, held.run.fd, gone, held.run.fd):
+            return False
+        try:
+            if self._after(records, held):
+                self.disk.unlink(gone, held.run.fd)
+        except OSError:
+            pass  # acked all the same; whoever clears up behind this process removes it
+        return True
+
+    def _after(self, records: Sequence[int], held: HeldPart) -> bool:
+        """Clear up behind jobs that have gone. Failing at this loses nothing; False when a body is left, to be found by the part's name."""
+        clear = True
+        for job in self._jobs(held, records):
+            try:
+                if held.part.has_past() or job.keep:
+                    beside.forget(self.room, job.id)
+                if job.key or job.once:
+                    keys.let_go(self.room, self.room.run("p"), job)
+            except OSError:
+                pass
+            try:
+                if job.size >= 0:
+                    bodies.withdraw(self.room, job.id)
+            except OSError:
+                clear = False
+        return clear
+
+    def _keep(self, held: HeldPart, record: int, job: Job, ack: Ack, keep: float) -> bool:
+        forgotten, noted = int((self.place.now() + keep) * 1e6), ""
+        if ack.result is not None and not held.part.settled(record):
+            noted = beside.put_result(self.room, job.id, held.part.serial, forgotten, ack.result_type, ack.result)
+        for _ in range(TRIES):
+            part = held.part
+            if part.settled(record):
+                break
+            done = part.cut(record, record + 1).but(until=forgotten)
+            done.past |= bool(noted)
+            if self.move_out(held, "k", done):
+                return True
+            if not self._adopt(held):
+                self.station.held.pop(receipt_of(self.room.queue, held.run.name, held.part), None)
+                break
+        if noted:
+            self._forget([noted])
+        return False
+
+    def nack(self, base: str, handbacks: Sequence[tuple[int, Handback]]) -> list[bool]:
+        """Records that go back alike go back together: one link, one rename, one rename, however many they are."""
+        answers: dict[int, bool] = {}
+        groups: dict[tuple[float, bool, int | None], list[int]] = {}
+        attempts: dict[int, Attempt | None] = {}
+        for record, back in handbacks:
+            if record not in attempts:  # of two for one job the first counts
+                attempts[record] = back.attempt
+                groups.setdefault((back.delay, back.restore, back.priority), []).append(record)
+        now = self.place.now()
+        for (delay, restore, priority), records in groups.items():
+            in_place = restore and not delay
+            for run in runs_of(records) if in_place else (records,):
+                self._give(base, run, int((now + delay) * 1e6), restore, priority, attempts, answers, in_place)
+        self.station.tree.forget()
+        return [answers.pop(record, False) for record, _ in handbacks]
+
+    def _give(
+        self,
+        base: str,
+        records: list[int],
+        due: int,
+        restore: bool,
+        priority: int | None,
+        attempts: dict[int, Attempt | None],
+        answers: dict[int, bool],
+        in_place: bool,
+    ) -> None:
+        """`in_place`: as if they had not run, so under their old due, but not later than `due`."""
+        held = next((h for r in records if (h := self._find(base, r)) is not None), None)
+        if held is None:
+            return
+        noted = self._remember(held, records, attempts)
+        for _ in range(TRIES):
+            part = held.part
+            live = sorted({r for r in records if not part.settled(r)})
+            if not live:
+                break
+            first, end = live[0], live[-1] + 1
+            kept_out = sum(1 << (r - first) for r in range(first, end) if r not in live)
+            back = part.cut(first, end).but(due=min(due, part.due) if in_place else due, attempts=part.attempts - restore)
+            back.past |= bool(noted)
+            back.bits |= kept_out
+            if priority is not None:
+                back.prio = priority
+            if self.move_out(held, "n", back, live):
+                answers.update(dict.fromkeys(live, True))
+                break
+            if not self._adopt(held):
+                self.station.held.pop(base, None)
+                break
+        self._let_go(held)
+        self._forget(name for record, name in noted.items() if record not in answers)
+
+    def bury(self, base: str, handbacks: Sequence[tuple[int, Handback]]) -> list[bool]:
+        answers = []
+        for record, back in handbacks:
+            held = self._find(base, record)
+            if held is None:
+                answers.append(False)
+                continue
+            noted = self._remember(held, [record], {record: back.attempt})
+            done = False
+            for _ in range(TRIES):
+                part = held.part
+                if part.settled(record):
+                    break
+                dead = part.cut(record, record + 1).but(until=int(self.place.now() * 1e6), attempts=part.attempts - back.restore)
+                dead.past |= bool(noted)
+                if self.move_out(held, "d", dead):
+                    done = True
+                    for job in self._jobs(held, [record]):
+                        if job.key:
+                            keys.let_go(self.room, self.room.run("p"), job, buried=True)
+                    break
+                if not self._adopt(held):
+                    self.station.held.pop(base, None)
+                    break
+            self._let_go(held)
+            if not done:
+                self._forget(noted.values())
+            answers.append(done)
+        return answers
+
+    def _remember(self, held: HeldPart, records: Sequence[int], attempts: dict[int, Attempt | None]) -> dict[int, str]:
+        """Keep these attempts beside their jobs; the files' names, by record."""
+        noted: dict[int, str] = {}
+        for record in records:
+            attempt = attempts.get(record)
+            if attempt is not None and held.jobs and record in held.jobs and not held.part.settled(record):
+                noted[record] = beside.add_attempt(self.room, held.jobs[record].id, attempt)
+        return noted
+
+    def _forget(self, noted: Iterable[str]) -> None:
+        for name in noted:
+            beside.take_back(self.room, name)
+
+    def move_out(self, held: HeldPart, kind: str, target: Part, records: Sequence[int] | None = None) -> bool:
+        """Move records out of the part to where `kind` says; False when the part's name has changed meanwhile (nothing was done)."""
+        part, run = held.part, held.run
+        records = records if records is not None else [target.first]
+        mask = sum(1 << (r - part.first) for r in records)
+        new = part.but(bits=part.bits | mask)
+        if new.full() and held.touched:
+            self.publish_committed(run.fd, part)
+        if new.full() and target.first == part.first and target.end == part.end:
+            if not self._publish(kind, run, held.name, target):  # all of it: the one rename is the commit
+                return False
+            held.part = new
+        else:
+            staged = Staged(kind, part.serial, target).name()
+            if not self.disk.link(held.name, run.fd, staged, run.fd):
+                return False
+            name = new.held()
+            if not self.disk.rename(held.name, run.fd, name, run.fd):
+                self.disk.unlink(staged, run.fd)
+                return False
+            held.part, held.name = new, name
+            before, held.touched = held.touched, True  # should publishing fail, it must be done before the part may go
+            self._publish(kind, run, staged, target)
+            held.touched = before
+            if new.full():
+                self.disk.unlink(name, run.fd)
+        if new.full():
+            self.station.held.pop(receipt_of(self.room.queue, run.name, part), None)
+        if self.place.acks_full:
+            self.disk.sync(run.fd)
+        return True
+
+    def _publish(self, kind: str, run: RunFolder, name: str, target: Part) -> bool:
+        if kind in "sn":
+            return self.station.into_slot(run.fd, name, target)
+        return self.station.into_shelf("dead" if kind == "d" else "done", run.fd, name, target)
+
+    def publish_committed(self, run_fd: int, parent: Part) -> None:
+        """Publish what the parent, as it is named now, has let go of and whoever did it has not published: before the parent goes."""
+        for name in self.disk.names(run_fd):
+            staged = read_staged(name)
+            if staged and staged.real(parent):
+                self._publish_staged(run_fd, name, staged)
+
+    def _publish_staged(self, run_fd: int, name: str, staged: Staged) -> bool:
+        if staged.kind in "sn":
+            return self.station.into_slot(run_fd, name, staged.part)
+        return self.station.into_shelf("dead" if staged.kind == "d" else "done", run_fd, name, staged.part)
+
+    def extend(self, base: str, records: Sequence[int], lease: float) -> list[bool]:
+        """One rename for the part, whose records share their lease: that of the others is never shortened. Settled records answer False."""
+        held = next((h for r in records if (h := self._find(base, r)) is not None), None)
+        if held is None:
+            return [False] * len(records)
+        clock, _ = self.place.lease_clock()
+        until, asked = clock + int(lease * 1000) + 1, set(records)
+        try:
+            for _ in range(TRIES):
+                others = any(r not in asked for r in held.part.open_records())
+                new = held.part.but(until=max(until, held.part.until) if others else until)
+                name = new.held()
+                if self.disk.rename(held.name, held.run.fd, name, held.run.fd):
+                    held.part, held.name = new, name
+                    self.station.note_lease(until)
+                    return [not new.settled(r) for r in records]
+                if not self._adopt(held):
+                    self.station.held.pop(base, None)
+                    break
+            return [False] * len(records)
+        finally:
+            self._let_go(held)
+
+
+def runs_of(records: Sequence[int]) -> list[list[int]]:
+    """Records in runs without a gap. What goes back to its old place may not take others in its middle: they are due at the same moment."""
+    runs: list[list[int]] = []
+    for record in sorted(records):
+        if runs and runs[-1][-1] + 1 == record:
+            runs[-1].append(record)
+        else:
+            runs.append([record])
+    return runs

@@ -1,0 +1,263 @@
+"""The jobs of one memory store, their indices, and what time does to them.
+
+Each job has one moment (`Row.moment`): when it is due, when its lease ends, when it died, when it may be forgotten. The moments stand in
+agendas: one for each state and, for what is ready, one for each queue and priority. `put_in` and `take_out` are the only two that touch the
+indices, so a row is changed between the two of them, and what a failed `commit` has to undo is exactly what went through them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ...clock import Clock
+from ...demands import arrival
+from ...durations import LONGEST
+from ...job import HISTORY, WAITING, Attempt, Job, State
+from ...store import Entry, Handback
+from .agenda import Agenda
+from .bell import Bell
+
+
+class Row(Struct):
+    """A job as it stands."""
+
+    job: Job
+    state: State
+    moment: float  # ready, delayed, dead, done: wall clock; running: boot clock
+    attempts: int = 0
+    deaths: int = 0
+    holder: str = ""
+    receipt: str = ""
+    claimed: float = 0.0
+    history: list[Attempt] = []
+    result: bytes | None = None
+    result_type: str = ""
+
+    def remember(self, attempt: Attempt) -> None:
+        self.history = [*self.history, attempt][-HISTORY:]
+
+    def error(self) -> str:
+        return self.history[-1].error if self.history else ""
+
+    def holds_key(self) -> bool:
+        return bool(self.job.key) and self.state is not State.DEAD
+
+
+class Queue(Struct):
+    """What is ready, by priority; how many stand where; the two switches, None when open."""
+
+    ready: dict[int, Agenda] = {}
+    tally: dict[State, int] = {}
+    put_stopped: str | None = None
+    claim_stopped: str | None = None
+
+
+class Space:
+    """The jobs themselves: what `memory:NAME` shares between store objects. Used under its own lock, by `with`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.rows: dict[str, Row] = {}
+        self.lent: dict[str, Row] = {}  # by receipt: being in here is the fence
+        self.keys: dict[tuple[str, str], str] = {}
+        self.queues: dict[str, Queue] = {}
+        self.agendas = {state: Agenda() for state in State if state is not State.READY}
+        self.facts: dict[str, bytes] = {}
+        self.fact_ends = Agenda()
+        self.bells: dict[Bell, frozenset[str]] = {}
+        self.now = 0.0
+        self.boot = 0.0
+        self.undo: dict[str, Row | None] | None = None  # inside commit: the rows as they were before it
+        self.settled = False  # inside commit: something was acked, nacked or buried
+
+    def __enter__(self) -> Space:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock.release()
+
+    # -- the indices
+
+    def queue(self, name: str) -> Queue:
+        found = self.queues.get(name)
+        if found is None:
+            found = self.queues[name] = Queue()
+        return found
+
+    def put_in(self, row: Row) -> None:
+        job, state = row.job, row.state
+        if self.undo is not None:
+            self.undo.setdefault(job.id, None)
+        self.rows[job.id] = row
+        queue = self.queue(job.queue)
+        if state is State.READY:
+            agenda = queue.ready.get(job.priority)
+            if agenda is None:
+                agenda = queue.ready[job.priority] = Agenda()
+        else:
+            agenda = self.agendas[state]
+        agenda.add(job.id, row.moment)
+        queue.tally[state] = queue.tally.get(state, 0) + 1
+        if row.holds_key():
+            self.keys[job.queue, job.key] = job.id
+        if state is State.RUNNING:
+            self.lent[row.receipt] = row
+
+    def take_out(self, row: Row) -> None:
+        job, state = row.job, row.state
+        if self.undo is not None and job.id not in self.undo:
+            self.undo[job.id] = replace(row, job=replace(job))
+        del self.rows[job.id]
+        queue = self.queues[job.queue]
+        if state is State.READY:
+            ready = queue.ready[job.priority]
+            ready.drop(job.id)
+            if not ready:
+                del queue.ready[job.priority]
+        else:
+            self.agendas[state].drop(job.id)
+        queue.tally[state] -= 1
+        if row.holds_key():
+            del self.keys[job.queue, job.key]
+        if state is State.RUNNING:
+            del self.lent[row.receipt]
+
+    def let_wait(self, row: Row, due: float) -> None:
+        """Put in a row that is out, as ready or delayed."""
+        row.job.due = row.moment = due
+        row.state = State.READY if due <= self.now else State.DELAYED
+        self.put_in(row)
+
+    def roll_back(self) -> None:
+        undo, self.undo = self.undo or {}, None
+        for job_id in undo:
+            if job_id in self.rows:
+                self.take_out(self.rows[job_id])
+        for row in undo.values():
+            if row is not None:
+                self.put_in(row)
+
+    # -- what verbs have in common
+
+    def admit(self, job: Job) -> bool:
+        """Take in a job and stamp it; False when its key is taken."""
+        here = self.rows.get(job.id)
+        if here is not None:
+            job.created, job.due = job.created or here.job.created, job.due or here.job.due
+            return True
+        if self.key_taken(job.queue, job.key):
+            return False
+        job.created = job.created or self.now
+        job.due = job.due or job.created + job.delay
+        self.let_wait(Row(copied(job), State.READY, job.due), job.due)
+        return True
+
+    def bring(self, entry: Entry) -> bool:
+        """Take in a job as it stood elsewhere; False when its key is taken, or its id in another queue."""
+        job = replace(copied(entry.job), size=-1, digest="")
+        here, moment = self.rows.get(job.id), arrival(entry, self.now)
+        if here is not None:
+            return here.job.queue == job.queue
+        if entry.state is State.DONE and moment <= self.now:
+            return True
+        if entry.state is not State.DEAD and self.key_taken(job.queue, job.key):
+            return False
+        job.created = job.created or self.now
+        row = Row(job, entry.state, moment, entry.attempts, entry.deaths, history=entry.history[-HISTORY:])
+        if entry.state is State.DEAD or entry.state is State.DONE:
+            job.due = job.due or job.created
+            if entry.state is State.DONE:
+                row.result, row.result_type = entry.result, entry.result_type
+            self.put_in(row)
+        else:
+            self.let_wait(row, moment)
+        return True
+
+    def taken_back(self, handback: Handback) -> Row | None:
+        """The row of a receipt that still counts: out of the indices, with the handback applied."""
+        row = self.lent.get(handback.receipt)
+        if row is not None:
+            self.take_out(row)
+            if handback.attempt is not None:
+                row.remember(handback.attempt)
+            if handback.restore:
+                row.attempts -= 1
+            if handback.priority is not None:
+                row.job.priority = handback.priority
+        return row
+
+    # -- time
+
+    def tick(self, clock: Clock, dead_keep: float) -> float:
+        """Do what time has done since the last verb; the time it is now."""
+        now, self.boot = clock.now(), clock.boot()
+        stepped_back = now < self.now
+        self.now = now
+        if stepped_back:  # what was due is not due any more
+            for row in [row for row in self.rows.values() if row.state is State.READY and row.moment > now]:
+                self.take_out(row)
+                self.let_wait(row, row.moment)
+        for job_id in self.agendas[State.DELAYED].past(now):
+            row = self.rows[job_id]
+            self.take_out(row)
+            self.let_wait(row, row.moment)
+        for job_id in self.agendas[State.RUNNING].past(self.boot):
+            row = self.rows[job_id]
+            self.take_out(row)
+            row.deaths += 1
+            row.remember(Attempt(row.attempts, row.claimed, now, row.holder, "lost", "the lease ran out without a word"))
+            self.let_wait(row, row.job.due)
+        for job_id in self.agendas[State.DONE].past(now):
+            self.take_out(self.rows[job_id])
+        if dead_keep:
+            for job_id in self.agendas[State.DEAD].past(now - dead_keep):
+                self.take_out(self.rows[job_id])
+        return now
+
+    def until_next(self) -> float:
+        """Seconds until time alone may make something due."""
+        delayed, running = self.agendas[State.DELAYED].first(), self.agendas[State.RUNNING].first()
+        return min(delayed[0] - self.now if delayed else LONGEST, running[0] - self.boot if running else LONGEST)
+
+    # -- finding
+
+    def expired(self, row: Row) -> bool:
+        """Whether the row was waiting past its ttl; then it is removed."""
+        if row.state in WAITING and row.job.expires() <= self.now:
+            self.take_out(row)
+            return True
+        return False
+
+    def first_ready(self, name: str) -> Row | None:
+        """The next one out of an open queue."""
+        queue = self.queues.get(name)
+        while queue is not None and queue.claim_stopped is None and queue.ready:
+            first = queue.ready[min(queue.ready)].first()
+            assert first is not None  # an empty agenda never stays
+            row = self.rows[first[1]]
+            if not self.expired(row):
+                return row
+        return None
+
+    def key_taken(self, queue: str, key: str) -> bool:
+        holder = self.keys.get((queue, key)) if key else None
+        return holder is not None and not self.expired(self.rows[holder])
+
+    def ring(self, names: Iterable[str]) -> None:
+        """Wake whoever waits on one of these queues."""
+        if self.bells:
+            touched = set(names)
+            for bell, waited in self.bells.items():
+                if not touched.isdisjoint(waited):
+                    bell.ring()
+
+
+def copied(job: Job) -> Job:
+    """What a caller does to its object is none of ours, and the other way round."""
+    return replace(job, headers=dict(job.headers))

@@ -1,0 +1,42 @@
+-- needs: base past
+-- ack: ARGV 4 two or four arguments a job: id, token [, for how long it is kept ("" = as it was put), result ("" = none)].
+-- Answers a byte a job: 1 done, 0 the claim is void.
+local step = tonumber(ARGV[4])
+local ids = {}
+for i = 5, #ARGV, step do ids[#ids + 1] = ARGV[i] end
+local marks = call('HMGET', KEYS[5], unpack(ids))
+local answers, gone, seen = {}, {}, {}
+for n, id in ipairs(ids) do
+  local mark, i = marks[n], 5 + (n - 1) * step
+  if not mark or sub(mark, 19, 26) ~= ARGV[i + 1] or seen[id] then
+    answers[n] = '0'
+  else
+    seen[id] = true
+    answers[n] = '1'
+    local flags = byte(mark, 18)
+    local keep, result = step == 4 and ARGV[i + 2] or '', step == 4 and ARGV[i + 3] or ''
+    if flags == 0 and keep == '' then
+      gone[#gone + 1] = id
+    else
+      local record = call('HGET', KEYS[3], id)
+      keep = keep ~= '' and tonumber(keep) or has(flags, KEEP) and read('>d', record, 35) or 0
+      call('ZREM', KEYS[6], id)
+      if keep > 0 then
+        if result ~= '' then
+          call('HSET', KEYS[8], 'r' .. id, result)
+          flags = flags + RESULT
+        end
+        call('ZADD', KEYS[10], now + keep, id)
+        call('HSET', KEYS[5], id, sub(mark, 1, 17) .. char(flags))
+      else
+        purge(0, id)
+      end
+    end
+  end
+end
+if #gone > 0 then
+  call('ZREM', KEYS[6], unpack(gone))
+  call('HDEL', KEYS[3], unpack(gone))
+  call('HDEL', KEYS[5], unpack(gone))
+end
+return table.concat(answers)

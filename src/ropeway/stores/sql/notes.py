@@ -1,0 +1,43 @@
+"""The notes of a store in a database: a small table."""
+
+from __future__ import annotations
+
+from ...demands import check_note
+from .desk import Desk
+from .record import micros
+from .session import Session
+
+_BEYOND = "{"  # above every character of a key, and below what crowd.py writes
+
+
+class SqlNotes:
+    """Facts in the table `note`; what is over is swept with each new one."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def note(self, key: str, value: bytes, lifetime: float) -> None:
+        check_note(key, value, lifetime)
+
+        def work(session: Session) -> None:
+            session.run("sweep_notes")
+            session.run("note_down", key=key, value=value, lifetime=micros(lifetime))
+
+        self._desk.write(work, durable=False)
+
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        if not prefix.isascii() or "\0" in prefix:
+            return {}
+        rows = self._desk.read(lambda session: session.run("notes", prefix=prefix, beyond=prefix + _BEYOND))
+        return {key: bytes(value) for key, value in rows}
+
+    def forget(self, key: str) -> bool:
+        if not key.isascii() or "\0" in key:
+            return False
+
+        def work(session: Session) -> bool:
+            lives = bool(session.run("note_lives", key=key))
+            session.run("forget_note", key=key)
+            return lives
+
+        return self._desk.write(work, durable=False)

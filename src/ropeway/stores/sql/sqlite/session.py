@@ -1,0 +1,211 @@
+"""A connection to a SQLite file. By apsw if nothing else is asked for: its wheel carries a SQLite without the WAL-reset bug, and its calls
+cost a microsecond.
+
+Every write is one `begin immediate`. Who may write next is decided by a lock on a file of our own, first, since SQLite's own waiting is
+unfair: with eight writers some wait a second (measured). Others that write to the same database without it are waited for by
+SQLite's busy handler.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ....codec import pack_head
+from ....errors import StoreError
+from ....job import Job
+from ..record import MICRO, Row, moments
+from ..session import Again, Broken, Session, stopped
+from ..statements import Statements
+from .drivers import Connection, Driver, code
+from .turn import Turn
+
+_FAR = 1 << 62
+_LATER = {5, 6, 17, 19}  # busy, locked, the schema was changed; a constraint: a key that came in between
+
+
+class SqliteSession(Session):
+    """One connection. `clock` answers (now, boot) in seconds; `turn` is shared by the sessions of a store."""
+
+    def __init__(
+        self, connection: Connection, driver: Driver, statements: Statements, clock: Callable[[], tuple[float, float]], turn: Turn | None
+    ) -> None:
+        self.statements = statements
+        self.connection = connection
+        self._error = driver.error
+        self._clock = clock
+        self._turn = turn
+        self._mine = False
+        self._durable: bool | None = None
+        self._known: set[str] = set()  # queues that are there for good
+        self._execute = connection.execute
+
+    # -- transactions
+
+    def begin(self, durable: bool, *, whole: bool = True) -> None:  # noqa: ARG002 - here both cost a microsecond
+        if durable is not self._durable:
+            self._execute("pragma synchronous = full" if durable else "pragma synchronous = normal")
+            self._durable = durable
+        if self._turn is not None:
+            self._turn.take()
+            self._mine = True
+        try:
+            self._execute("begin immediate")
+        except self._error as error:
+            self._leave()
+            raise self._told(error) from None
+
+    def commit(self) -> None:
+        try:
+            self._execute("commit")
+        except self._error as error:
+            self.rollback()
+            raise self._told(error, committing=True) from None
+        finally:
+            self._leave()
+
+    def rollback(self) -> None:
+        try:
+            if self.connection.in_transaction:
+                self._execute("rollback")
+        except self._error:
+            pass  # it is over then, whatever was the matter
+        finally:
+            self._known.clear()
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._mine and self._turn is not None:
+            self._mine = False
+            self._turn.leave()
+
+    @property
+    def broken(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.connection.close()
+
+    # -- statements by name
+
+    def run(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        try:
+            rows: list[tuple[Any, ...]] = self._execute(self.statements[name], self._bound(values)).fetchall()
+            return rows
+        except self._error as error:
+            raise self._told(error) from None
+
+    def run_each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            self.connection.executemany(self.statements[name], map(self._bound, rows))
+        except self._error as error:
+            raise self._told(error) from None
+
+    def _bound(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        now, boot = self.time()
+        bound = dict(values, now=now, boot=boot)
+        if "id" in bound:
+            bound["id"] = bytes.fromhex(bound["id"])
+        if "ids" in bound:
+            bound["ids"] = bytes.fromhex("".join(bound["ids"]))
+        if "queues" in bound:
+            bound["queues"] = json.dumps(list(bound["queues"]))
+        return bound
+
+    def time(self) -> tuple[int, int]:
+        now, boot = self._clock()
+        return int(now * MICRO), int(boot * MICRO)
+
+    @staticmethod
+    def _told(error: Exception, *, committing: bool = False) -> Exception:
+        """The driver's error as one of ours."""
+        if code(error) in _LATER:
+            return Again()
+        if committing:
+            return Broken(f"SQLite: {error}", committing=True)
+        return StoreError(f"SQLite: {error}; nothing was done. Look with `ropeway check`", definite=True)
+
+    # -- the verbs
+
+    def insert(self, jobs: Sequence[Job]) -> list[str]:
+        statements, connection = self.statements, self.connection
+        for name in {job.queue for job in jobs} if len(jobs) > 1 else (jobs[0].queue,):
+            known = self._execute(statements["known_queue"], (name,)).fetchone()
+            if known is None:
+                self.run("new_queue", queue=name)
+            elif known[0] is not None:
+                raise stopped("takes no new jobs", name, known[0])
+        now = self.time()[0]
+        rows = []
+        for job in jobs:
+            created, due = moments(job, now)
+            rows.append((bytes.fromhex(job.id), job.queue, job.priority, due, created, job.key or None, pack_head(job), job.body))
+        before = connection.total_changes()
+        try:
+            if len(rows) == 1:
+                self._execute(statements["insert"], rows[0])
+            else:
+                connection.executemany(statements["insert"], rows)
+        except self._error as error:
+            raise self._told(error) from None
+        if connection.total_changes() - before == len(rows):
+            return []
+        return [job.id for job in jobs]
+
+    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> list[Row]:
+        now, boot = self.time()
+        stops: dict[Any, Any] = dict(self._execute(self.statements["claim_stops"]).fetchall())
+        open_queues = [name for name in queues if name not in stops] if stops else queues
+        if not open_queues:
+            raise stopped("hands out no jobs", queues[0], stops[queues[0]])
+        until, left = boot + lease, limit
+        next_lane, due_now = self.statements["next_lane"], self.statements["due"]
+        rows: list[Row] = []
+        numbers: list[int] = []
+        for queue in open_queues:
+            priority = -1
+            while left and (lane := self._execute(next_lane, (queue, priority)).fetchone()) is not None:
+                priority, due = lane
+                if due > now:
+                    continue
+                found = self._execute(due_now, (until, holder, now, queue, priority, due, now, left)).fetchall()
+                numbers += [row[0] for row in found]
+                rows += [Row._make(row[1:]) for row in found]
+                left = limit - len(rows)
+        if len(numbers) == 1:
+            self._execute(self.statements["lend"], (until, token, holder, now, numbers[0]))
+        elif numbers:
+            self.connection.executemany(self.statements["lend"], [(until, token, holder, now, number) for number in numbers])
+        return rows
+
+    def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
+        boot = self.time()[1]
+        statement, connection = self.statements["drop"], self.connection
+        before = connection.total_changes()
+        rows = [(bytes.fromhex(job_id), token, boot) for job_id, token in claims]
+        if len(rows) == 1:
+            self._execute(statement, rows[0])
+            return [connection.total_changes() > before]
+        answers = []
+        for row in rows:
+            self._execute(statement, row)
+            after = connection.total_changes()
+            answers.append(after > before)
+            before = after
+        return answers
+
+    def next_due(self, queues: Sequence[str]) -> int | None:
+        now, boot = self.time()
+        stops = {name for name, _ in self._execute(self.statements["claim_stops"])}
+        ends = self._execute(self.statements["first_end"]).fetchone()
+        soonest = _FAR if ends is None else max(0, ends[0] - boot)
+        next_lane = self.statements["next_lane"]
+        for queue in queues:
+            priority = -1
+            while queue not in stops and (lane := self._execute(next_lane, (queue, priority)).fetchone()) is not None:
+                priority, due = lane
+                if due <= now:
+                    return 0
+                soonest = min(soonest, due - now)
+        return None if soonest == _FAR else soonest

@@ -1,0 +1,73 @@
+"""What a running job may know of itself: `current_claim`."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..claim import Claim
+from ..codec import encode_body
+from ..durations import Duration, seconds
+from ..store import Ack
+
+if TYPE_CHECKING:
+    from ..worker.run import Run
+
+running: ContextVar[Run | None] = ContextVar("ropeway_running", default=None)  # set by the worker, in a context of the job's own
+
+_INSTEAD = {"ack": "return the result, or ack with tx=", "nack": 'raise RetryLater("1m"), or any error', "bury": 'raise Discard("why")'}
+
+
+class TaskClaim(Claim[Any]):
+    """The claim that a worker holds for the job now running: to look at, to extend, to tell progress by. The worker settles it."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.shift.link, run.lent, lease=run.shift.lease)
+        self.run = run
+
+    @staticmethod
+    def of(run: Run) -> TaskClaim:
+        """The run's claim; one object for as long as it runs."""
+        if run.claim is None:
+            run.claim = TaskClaim(run)
+        claim: TaskClaim = run.claim
+        return claim
+
+    @property
+    def stopping(self) -> bool:
+        """The worker was told to stop: what does not end within its grace time is given back and run again."""
+        return self.run.shift.stopping
+
+    @property
+    def lost(self) -> bool:
+        """Another may hold the job by now: whatever this run does will not be recorded. It should end."""
+        return self.run.lost
+
+    def over(self) -> None:
+        """The run has ended: drop what it made."""
+        self._drop_file()
+        self._ended = self._ended or "end"
+
+    def ack(self, result: object = None, *, keep: Duration | None = None, tx: Any = None) -> None:
+        """Done, inside the transaction of the task's effects: needs `tx`. Commit, and return. The worker settles the job then all the
+        same: what was committed stays as it is, and what was rolled back ends as the run does."""
+        if tx is None:
+            self._check("ack")
+        super()._check("ack")
+        body, content_type = (None, "") if result is None else encode_body(result)
+        if not self._store(tx).ack([Ack(self.receipt, body, content_type, None if keep is None else seconds(keep, "keep"))])[0]:
+            self._lost("ack")
+        self.run.doubt = True  # that the receipt is void when the worker settles alarms nobody
+
+    def _check(self, verb: str) -> None:
+        if verb in _INSTEAD:
+            raise TypeError(f"the worker settles this job, so a task calls no {verb}: {_INSTEAD[verb]}; nothing was done")
+        super()._check(verb)
+
+
+def current_claim() -> TaskClaim | None:
+    """The claim of the job that runs here, in this thread or asyncio task; None outside of a job, as in a plain call of the function."""
+    run = running.get()
+    return None if run is None else TaskClaim.of(run)

@@ -1,0 +1,213 @@
+"""A task: a function that can be put as a job, and still called as the function it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
+
+from ..durations import Duration, seconds
+from ..errors import BadValue
+from ..handle import Handle
+from ..job import JSON, Job
+from ..link import Link
+from ..names import check_name
+from ..options import PutOptions
+from ..queue import Queue
+from ..retry import Retry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..options import OnConflict
+    from .arguments import Arguments
+
+P = ParamSpec("P")
+R = TypeVar("R")  # what a run returns
+C = TypeVar("C")  # what a plain call returns: R, or for `async def` a coroutine of it
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may be said about a task where it is defined. Durations are seconds or text such as "10m"."""
+
+    name: str | None  # that jobs know it by; the function's own
+    queue: str | None  # where its jobs go; "default"
+    retry: Retry | int | None  # the policy, or the number of attempts; the worker's
+    timeout: Duration | None  # of one run
+    unique: str  # the key of its jobs, with arguments by name: "user:{user_id}"
+    lane: str  # the lane of its jobs, likewise
+    keep: Duration | None  # how long a done job stays, with its result
+    priority: int | None
+    ttl: Duration | None
+
+
+class CallOptions(TypedDict, total=False):
+    """What may be said about one put of a task; more than its definition says, or instead of it."""
+
+    queue: str
+    delay: Duration
+    at: datetime | None
+    priority: int
+    key: str | None
+    lane: str | None
+    ttl: Duration | None
+    keep: Duration | None
+    headers: Mapping[str, str] | None
+    on_conflict: OnConflict
+    once: bool
+    id: str | None
+    tx: Any
+
+
+_KNOWN = frozenset(CallOptions.__annotations__)
+
+
+class Task(Generic[P, R, C]):
+    """The function, and its name among the tasks. Made by the `task` decorator."""
+
+    def __init__(self, function: Callable[P, C], link: Link, queues: Callable[[str], Queue[Any]], **options: Unpack[TaskOptions]) -> None:
+        self.function = function
+        self.name = check_name(_named(function, options.get("name")), "task")
+        self.queue = check_name(options.get("queue") or "default")
+        self.retry = _policy(options.get("retry"))
+        self.timeout = seconds(limit, "timeout") if (limit := options.get("timeout")) is not None else None
+        self.unique = options.get("unique") or ""
+        self.lane = options.get("lane") or ""
+        self.__name__ = getattr(function, "__name__", self.name)
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self.__module__ = function.__module__
+        self._link = link
+        self._queues = queues
+        self._arguments: Arguments | None = None
+        self._result: Any = None
+        self._options: PutOptions = {"task": self.name}
+        if (priority := options.get("priority")) is not None:
+            self._options["priority"] = priority
+        if (ttl := options.get("ttl")) is not None:
+            self._options["ttl"] = seconds(ttl, "ttl")
+        if (keep := options.get("keep")) is not None:
+            self._options["keep"] = seconds(keep, "keep")
+        if self.timeout == 0:
+            raise BadValue(f"task {self.name}: a timeout of 0 would end every run; leave it out for none")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+        return self.function(*args, **kwargs)
+
+    def put(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Put a job that runs the function with these arguments. Raises TypeError when it cannot be called so, BadBody when an argument is
+        not of its type or JSON cannot carry it; for the rest see `Queue.put`. Nothing is stored then."""
+        return self._put((self._job({}, args, kwargs),), keep_first=False)[0]
+
+    async def aput(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """The awaitable twin of `put`."""
+        return (await self._aput((self._job({}, args, kwargs),), keep_first=False))[0]
+
+    def options(self, **options: Unpack[CallOptions]) -> Chosen[P, R]:
+        """The same task with options for its next put: `task.options(delay="1m").put(42)`."""
+        return Chosen(self, options)
+
+    def map(self, *iterables: Iterable[Any]) -> Handles[R]:
+        """Put a job for each item, in one commit; with several iterables, for each tuple of items, as the builtin `map` calls."""
+        return Chosen(self, {}).map(*iterables)
+
+    async def amap(self, *iterables: Iterable[Any]) -> Handles[R]:
+        """The awaitable twin of `map`."""
+        return await Chosen(self, {}).amap(*iterables)
+
+    @property
+    def arguments(self) -> Arguments:
+        """How its arguments travel; made at first use. Raises BadValue when the signature cannot be carried at all."""
+        if self._arguments is None:
+            from .arguments import Arguments, result_type
+
+            self._result = result_type(self.function)
+            self._arguments = Arguments(self.name, self.function, (self.unique, self.lane))
+        return self._arguments
+
+    def _job(self, chosen: CallOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
+        arguments = self._arguments or self.arguments
+        body, values = arguments.encode(args, kwargs)
+        options: PutOptions = self._options
+        if chosen or self.unique or self.lane:
+            options = options.copy()
+            if self.unique:
+                options["key"] = self.unique.format_map(arguments.named(values))
+            if self.lane:
+                options["lane"] = self.lane.format_map(arguments.named(values))
+            options.update({k: v for k, v in chosen.items() if k not in ("queue", "tx")})  # type: ignore[typeddict-item]
+        return self._queues(chosen.get("queue") or self.queue).job(body, JSON, **options)
+
+    def _put(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
+        return self._handles(jobs, self._queues(jobs[0].queue).put_jobs(jobs, keep_first=keep_first, tx=tx) if jobs else [])
+
+    async def _aput(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
+        return self._handles(jobs, await self._queues(jobs[0].queue).aput_jobs(jobs, keep_first=keep_first, tx=tx) if jobs else [])
+
+    def _handles(self, jobs: tuple[Job, ...], handles: list[Handle[Any]]) -> Handles[R]:
+        """The handles, knowing what type the result is."""
+        return Handles(
+            Handle(self._link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result)
+            for job, got in zip(jobs, handles, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} on {self.queue}>"
+
+
+class Chosen(Generic[P, R]):
+    """A task with options for its next put."""
+
+    __slots__ = ("_options", "_task")
+
+    def __init__(self, task: Task[P, R, Any], options: CallOptions) -> None:
+        if unknown := options.keys() - _KNOWN:
+            raise TypeError(f"a task has no put option {min(unknown)!r}; it has: {' '.join(sorted(_KNOWN))}")
+        self._task = task
+        self._options = options
+
+    def put(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """As `Task.put`, with the options."""
+        return self._task._put((self._task._job(self._options, args, kwargs),), **self._how)[0]  # noqa: SLF001
+
+    async def aput(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """The awaitable twin of `put`."""
+        return (await self._task._aput((self._task._job(self._options, args, kwargs),), **self._how))[0]  # noqa: SLF001
+
+    def map(self, *iterables: Iterable[Any]) -> Handles[R]:
+        """As `Task.map`, with the options."""
+        return self._task._put(self._jobs(iterables), **self._how)  # noqa: SLF001
+
+    async def amap(self, *iterables: Iterable[Any]) -> Handles[R]:
+        """The awaitable twin of `map`."""
+        return await self._task._aput(self._jobs(iterables), **self._how)  # noqa: SLF001
+
+    def _jobs(self, iterables: tuple[Iterable[Any], ...]) -> tuple[Job, ...]:
+        if not iterables:
+            raise TypeError("map takes at least one iterable; nothing was stored")
+        for option in ("key", "id"):
+            if self._options.get(option):
+                raise BadValue(f"map gives its options to every job, and no two can share one {option}; nothing was stored")
+        return tuple(self._task._job(self._options, args, {}) for args in zip(*iterables, strict=False))  # noqa: SLF001
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"keep_first": self._options.get("on_conflict") == "keep", "tx": self._options.get("tx")}
+
+
+class Handles(list[Handle[R]]):
+    """Several jobs, in the order in which they were put."""
+
+    def results(self, timeout: Duration | None = None) -> Generator[R, None, None]:
+        """Their results, in order, each waited for; raises what `Handle.result` raises when its turn has come. `timeout` is for all."""
+        deadline = None if timeout is None else monotonic() + seconds(timeout, "timeout")
+        for handle in self:
+            yield handle.result(None if deadline is None else max(0.0, deadline - monotonic()))
+
+
+def _named(function: Callable[..., Any], name: str | None) -> str:
+    return name or str(getattr(function, "__name__", type(function).__name__))
+
+
+def _policy(retry: Retry | int | None) -> Retry | None:
+    return Retry(retry) if isinstance(retry, int) else retry

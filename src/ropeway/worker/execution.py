@@ -1,0 +1,149 @@
+"""A task's run, as a pipe of named steps: find, decode, middleware, call, judge. (The step before, expire, is every slot's own.)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import BadBody, BadValue, StoreError
+from ..failure import one_line
+from ..middleware import compose
+from ..names import shown
+from ..retry import Retry
+from ..tasks import Task, TaskClaim, Tasks
+from ..tasks.context import running
+from .judge import Judge
+from .run import Run
+
+if TYPE_CHECKING:
+    from .background import Background
+    from .timeouts import Watchman
+
+
+class Work(Protocol):
+    """What a slot does with a run: called in the slot's thread, by several at once; fills in how the run ended and raises nothing. While
+    it goes on, `run.stop` may hold a way of ending it from beside."""
+
+    def __call__(self, run: Run) -> None: ...
+
+    def close(self) -> None:
+        """The worker ends: let go of everything."""
+        ...
+
+
+class Bound:
+    """A task as this worker runs it: all that depends on the task alone, made when it is first met."""
+
+    __slots__ = ("call", "decode", "retry")
+
+    def __init__(self, decode: Callable[[bytes], Any], call: Callable[[Run], Any], retry: Retry | None) -> None:
+        self.decode = decode
+        self.call = call
+        self.retry = retry
+
+
+class TaskWork:
+    """Runs the tasks of a registry. `stuck` is told of a run that neither ended at its timeout nor could be made to."""
+
+    def __init__(self, tasks: Tasks, judge: Judge, stuck: Callable[[Run], None]) -> None:
+        self._tasks = tasks
+        self._judge = judge
+        self._stuck = stuck
+        self._bound: dict[str, Bound] = {}
+        self._watchman: Watchman | None = None
+        self._background: Background | None = None
+
+    def __call__(self, run: Run) -> None:
+        try:
+            bound = self._bound.get(run.lent.job.task) or self._find(run)
+            if bound is not None and self._decode(run, bound):
+                self._call(run, bound)
+        except BaseException as error:  # noqa: BLE001 - a fault of ours must not end the slot and leave the job without a word
+            self._judge.raised(run, error)
+
+    def close(self) -> None:
+        if self._background is not None:
+            self._background.close()
+
+    # The steps
+
+    def _find(self, run: Run) -> Bound | None:
+        name = run.lent.job.task
+        task = self._tasks.get(name)
+        if task is None:
+            what = f"no task {shown(name)} is registered with this worker" if name else "the job names no task, and this worker runs tasks"
+            self._judge.refused(run, f"{what}; it was not run. Register the task, or have another worker take this queue, then requeue")
+            return None
+        try:
+            bound = Bound(task.arguments.decode, self._through_middleware(self._caller(task)), task.retry)
+        except BadValue as error:
+            self._judge.refused(run, one_line(error))
+            return None
+        self._bound[name] = bound
+        return bound
+
+    def _decode(self, run: Run, bound: Bound) -> bool:
+        job, run.retry = run.lent.job, bound.retry
+        try:
+            run.given = bound.decode(job.body if job.source is None else job.source.read())
+            return True
+        except BadBody as error:
+            self._judge.refused(run, one_line(error))
+        except (OSError, StoreError) as error:  # a body that is kept beside the job
+            self._judge.raised(run, error)
+        return False
+
+    def _call(self, run: Run, bound: Bound) -> None:
+        running.set(run)
+        try:
+            value = bound.call(run)
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's; the slot goes on
+            self._judge.raised(run, error)
+        else:
+            self._judge.done(run, value)
+        run.given = run.stop = None
+        if run.claim is not None:
+            run.claim.over()
+            run.claim = None
+
+    # Made once a task
+
+    def _through_middleware(self, call: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        if not self._tasks.middleware:
+            return call
+        chain = compose(self._tasks.middleware, lambda claim: call(claim.run))
+        return lambda run: chain(TaskClaim.of(run))
+
+    def _caller(self, task: Task[..., Any, Any]) -> Callable[[Run], Any]:
+        from inspect import iscoroutinefunction
+
+        function, apply, timeout = task.function, task.arguments.call, task.timeout
+        if iscoroutinefunction(function):
+            return self._timed(timeout, lambda run: self._loop().run(run, apply(function, run.given)))
+        if timeout is None:
+            return lambda run: apply(function, run.given)
+        return self._timed(timeout, lambda run: self._guard().call(run, lambda: apply(function, run.given)))
+
+    def _timed(self, timeout: float | None, call: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        if timeout is None:
+            return call
+
+        def timed(run: Run) -> Any:
+            run.deadline = run.started + timeout
+            return call(run)
+
+        return timed
+
+    def _loop(self) -> Background:
+        if self._background is None:
+            from .background import Background
+
+            self._background = Background()  # two slots at once may make two: the one left over has nothing to do
+        return self._background
+
+    def _guard(self) -> Watchman:
+        if self._watchman is None:
+            from .timeouts import Watchman
+
+            self._watchman = Watchman(self._stuck)
+        return self._watchman

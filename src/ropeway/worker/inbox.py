@@ -1,0 +1,97 @@
+"""Where slots leave what has ended, and the one place where the ferry sleeps when it has nothing to ask of the store.
+
+Against lost wake-ups two second looks are the whole proof: a slot appends first and rings after, the ferry raises its flag first and looks
+after. Either the slot sees the flag, or the ferry sees the outcome.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from ..clock import Clock
+from .run import Run
+
+_LONGEST = 3600.0
+
+
+class Bell:
+    """A bare lock as a bell: ringing twice is ringing once, and ringing is safe inside a signal handler, as an Event's is not."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float) -> bool:
+        return self._lock.acquire(timeout=min(max(timeout, 0.0), _LONGEST))
+
+    def ring(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # rung already
+
+
+class Inbox:
+    """Outcomes, and how to wake the ferry. Everything but `sleep` and `sleep_in` may be called from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.outcomes: deque[Run] = deque()
+        self.asleep = False  # any outcome wakes it
+        self.pausing = False  # only an empty hand does: it gathers outcomes for a moment
+        self._clock = clock
+        self._bell = Bell()
+        self._wake: Callable[[], None] | None = None  # set while it sleeps in the store
+
+    def report(self, run: Run) -> None:
+        """A run has ended."""
+        self.outcomes.append(run)
+        if self.asleep:
+            self.ring()
+
+    def hungry(self) -> None:
+        """The hand is empty: whoever pauses should go and settle and claim."""
+        if self.pausing or self.asleep:
+            self.ring()
+
+    def ring(self) -> None:
+        """Wake the ferry, or keep it from its next sleep."""
+        self.asleep = self.pausing = False
+        self._bell.ring()
+        if (wake := self._wake) is not None:
+            wake()
+
+    def pause(self, seconds: float, is_hungry: Callable[[], bool]) -> None:
+        """Sleep that long unless the hand runs empty."""
+        self.pausing = True
+        if not is_hungry():
+            self._clock.sleep(self._bell, seconds)
+        self.pausing = False
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until rung, at most that long."""
+        self.asleep = True
+        if not self.outcomes:
+            self._clock.sleep(self._bell, seconds)
+        self.asleep = False
+
+    def nap(self, seconds: float) -> None:
+        """Sleep whatever happens, unless rung on purpose: for an order."""
+        self._clock.sleep(self._bell, seconds)
+
+    def sleep_in(self, wait: Callable[[], bool], wake: Callable[[], None]) -> bool:
+        """Sleep in the store's own `wait`, woken by its own `wake`; what `wait` answered, False when there was no need to sleep.
+
+        The bell is emptied on the way out: whoever rang it is looked for anew by the ferry's next lap.
+        """
+        self._wake = wake
+        self.asleep = True
+        try:
+            return not self.outcomes and not self._bell.wait(0) and wait()
+        finally:
+            self.asleep = False
+            self._wake = None
+            self._bell.wait(0)

@@ -1,0 +1,42 @@
+"""The floors: the one table that says which module stands where. Imports only point down, or stay on their floor."""
+
+from __future__ import annotations
+
+# From the ground up. A name stands for the module, or for the package with all that is in it.
+FLOORS: dict[str, tuple[str, ...]] = {
+    "ground": ("errors", "names", "durations", "ids", "job", "codec", "retry", "events"),
+    "contracts": ("clock", "store", "notes", "url", "demands", "bells.choice", "bells.address"),  # what a URL may ask for is no I/O
+    "bells": ("bells", "mounts", "living"),
+    "engines": ("stores",),
+    "handles": ("link", "options", "source", "failure", "handle", "claim", "carry", "operate", "queue", "aio"),
+    "work": ("tasks", "middleware", "worker"),
+    "lobby": ("config", "broker"),
+    "doors": ("log", "cli", "__main__", ""),
+}
+
+# The side room: it may use every floor below the doors; of the house only the doors may know that it is there.
+SIDE_ROOM = "testing"
+
+# What the ground floor may take from the standard library and beyond: pure data, no I/O and no clock.
+GROUND_MAY_IMPORT = frozenset(
+    {"__future__", "abc", "collections", "datetime", "enum", "fnmatch", "functools", "itertools", "math"}
+    | {"msgspec", "re", "string", "threading", "typing", "zlib"}
+)
+
+# (importer, imported): why this one import may point upwards, or sideways between engines.
+EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+
+def floor_of(name: str) -> int | None:
+    """The number of the floor that a module stands on; None when the table does not know it."""
+    for number, rooms in enumerate(FLOORS.values()):
+        for room in rooms:
+            if name == room or (room and name.startswith(room + ".")):
+                return number
+    return None
+
+
+def engine_of(name: str) -> str | None:
+    """The engine that a module belongs to ("directory"), None outside stores/ and for the table of engines itself."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "stores" and len(parts) > 1 else None

@@ -1,0 +1,1 @@
+"""What only the directory engine promises, row by row: the folder itself is looked at."""

@@ -1,0 +1,42 @@
+"""Looking at jobs that move meanwhile: what is somewhere is never answered as gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ropeway.job import State
+from ropeway.store import Ack, Query
+from ropeway.stores.directory import DirectoryStore, parts
+
+from .conftest import HOLDER, job
+
+Opened = Callable[..., DirectoryStore]
+
+
+def test_a_part_that_is_renamed_by_each_ack_is_still_found(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each ack renames the file that holds the others: between its listing and its reading, again and again."""
+    store = opened()
+    jobs = [job(b"%d" % n, keep=60.0) for n in range(8)]
+    store.put(jobs)
+    lent = store.claim(["q"], 8, 60.0, HOLDER)
+    waiting = lent[:5]
+    read = parts.read
+
+    def late(*given: Any) -> Any:
+        if waiting:
+            assert store.ack([Ack(waiting.pop().receipt)]) == [True]
+        return read(*given)
+
+    monkeypatch.setattr(parts, "read", late)
+    entries = store.browse(Query(ids=tuple(one.id for one in jobs)))
+    assert [entry.job.id for entry in sorted(entries, key=lambda entry: entry.job.id)] == [one.id for one in jobs]
+    assert {entry.state for entry in entries} <= {State.RUNNING, State.DONE}
+
+
+def test_a_job_that_is_nowhere_is_looked_for_and_not_found(opened: Opened) -> None:
+    store = opened()
+    store.put([job(b"here")])
+    assert store.browse(Query(ids=(job(b"never put").id,))) == []

@@ -1,0 +1,50 @@
+"""Tasks as a user with a strict type checker writes them: mypy must understand every line, and refuse those marked as wrong."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from ropeway.handle import Handle
+from ropeway.link import Link
+from ropeway.tasks import Handles, TaskClaim, Tasks, current_claim
+
+tasks = Tasks(Link("memory:"))
+
+
+@tasks.task(queue="mails", timeout="3s", retry=3, unique="user:{user_id}", keep="1d", priority=1, ttl=60, lane="l")
+def welcome(user_id: int, *, lang: str = "en") -> bool:
+    """A plain one."""
+    return bool(user_id) and bool(lang)
+
+
+@tasks.task
+async def fetch(url: str) -> str:
+    """An async one."""
+    return url
+
+
+@tasks.task()
+def bare(a: int) -> float:
+    """With empty brackets."""
+    return a / 2
+
+
+async def use() -> None:
+    """Right, and wrong."""
+    assert_type(welcome(1, lang="de"), bool)
+    assert_type(welcome.put(42, lang="de"), Handle[bool])
+    assert_type(welcome.put(42).result(), bool)
+    assert_type(await welcome.options(delay="1m", priority=1, headers={"a": "b"}).aput(42), Handle[bool])
+    assert_type(welcome.map([1, 2]), Handles[bool])
+    assert_type(await fetch("x"), str)
+    assert_type(fetch.put("x").result(), str)
+    assert_type(bare.put(1).result("1s"), float)
+    assert_type(current_claim(), TaskClaim | None)
+    welcome.put("42")  # type: ignore[arg-type]
+    welcome.put()  # type: ignore[call-arg]
+    welcome.options(delay="1m").put(42, lan="de")  # type: ignore[call-arg]
+    welcome.options(dely=1)  # type: ignore[call-arg]
+    await welcome.aput(None)  # type: ignore[arg-type]
+    fetch.put()  # type: ignore[call-arg]
+    tasks.task(queu="x")  # type: ignore[call-overload]
+    assert_type(welcome.put(1).result(), str)  # type: ignore[assert-type]
