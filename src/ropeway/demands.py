@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from .durations import LONGEST
 from .errors import BadBody, BadName, BadValue, Unsupported
-from .job import HIGHEST, LATEST, LOWEST, PRIORITY, Attempt, State, check_job
+from .job import HIGHEST, LATEST, LOWEST, PRIORITY, Attempt, Job, State, check_job
 from .names import check_name, shown
 from .notes import NOTE_LIMIT
-from .store import Ack, Entry, Feature, Handback, Query
+from .store import Ack, Entry, Feature, Handback, Limits, Query
 
 SHORTEST_LEASE = 1e-9
 RESULT_LIMIT = 1024 * 1024
 REASON_LIMIT = 1000
 NOTE_KEY_LIMIT = 160
+MOST_AT_ONCE = 1_000_000  # that a limit may allow
 MOST_ATTEMPTS = 99_999  # that a job can bring along: the directory's names have five digits for them
 
 
@@ -43,12 +46,39 @@ def check_acks(acks: Sequence[Ack]) -> None:
             raise BadBody(f"a result is bytes, {RESULT_LIMIT} at most; nothing was acked")
 
 
-def check_handbacks(handbacks: Sequence[Handback]) -> None:
+def check_limits(limits: Limits) -> None:
+    """How many of a queue, and of a lane, may run at once."""
+    for what, number, least in (("running", limits.running, 0), ("lane", limits.lane, 1)):
+        if type(number) is not int or not least <= number <= MOST_AT_ONCE:
+            raise BadValue(f"the limit {what} is a whole number from {least} to {MOST_AT_ONCE}, not {shown(number)}; nothing was limited")
+
+
+def check_handbacks(handbacks: Sequence[Handback], max_body: int | None = None) -> None:
     for handback in handbacks:
         check_seconds(handback.delay, "delay")
+        if handback.edit is not None:
+            check_job(handback.edit, max_body)
+            if handback.edit.source is not None:
+                raise BadBody("a job is edited with a body of bytes, not with one that is streamed; nothing was given back")
         priority = handback.priority
         if priority is not None and (type(priority) is not int or not HIGHEST <= priority <= LOWEST):
             raise BadValue(f"priority {shown(priority)} is not a whole number from {HIGHEST} to {LOWEST}; nothing was given back")
+
+
+def edited(job: Job, edit: Job) -> Job:
+    """The job with the content of `edit` (Handback.edit): what a producer says anew, in the place that it has."""
+    return replace(
+        job,
+        body=edit.body,
+        content_type=edit.content_type,
+        headers=dict(edit.headers),
+        ttl=edit.ttl,
+        keep=edit.keep,
+        task=edit.task,
+        size=-1,
+        digest="",
+        source=None,
+    )
 
 
 def check_query(query: Query) -> None:
@@ -109,6 +139,7 @@ _NEEDS: dict[Feature, tuple[str, Callable[[Entry], bool]]] = {
     Feature.DELAY: ("its moment to come", lambda entry: entry.state is State.DELAYED),
     Feature.KEYS: ("its unique key", lambda entry: bool(entry.job.key) or entry.job.once),
     Feature.KEEP: ("that it is kept when done", lambda entry: entry.state is State.DONE or bool(entry.job.keep)),
+    Feature.LANES: ("its lane", lambda entry: bool(entry.job.lane)),
     Feature.HISTORY: ("the history of its attempts", lambda entry: bool(entry.history)),
     Feature.STREAM: ("a body that is streamed", lambda entry: entry.job.source is not None),
 }

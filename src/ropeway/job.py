@@ -64,6 +64,7 @@ class Job(Struct, array_like=True, gc=False):
     size: int = -1  # of a body that is kept beside the job, -1 when `body` is all of it
     digest: str = ""  # SHA-256 of such a body, hex
     source: Any = None  # at the put: a Source to stream from; at the claim: a Blob to read from; never stored
+    fleeting: bool = False  # worthless once its caller is gone: the put may be answered before it would survive a power cut; never stored
 
     def expires(self) -> float:
         """The moment after which it must not be handed out any more; infinity when it has none."""
@@ -119,8 +120,8 @@ def check_job(job: Job, max_body: int | None = None) -> Job:
     kind = job.content_type
     if kind is not JSON and kind is not BYTES and kind is not TEXT and not (isinstance(kind, str) and _CONTENT_TYPE(kind)):
         raise BadValue(f"{ascii(job.content_type)[:80]} is no content type: at most 256 visible ASCII characters; nothing was stored")
-    if type(job.once) is not bool:
-        raise BadValue(f"once is True or False, not {ascii(job.once)[:40]}; nothing was stored")
+    if type(job.once) is not bool or type(job.fleeting) is not bool:
+        raise BadValue(f"once and fleeting are True or False, not {ascii(job.once)[:40]}, {ascii(job.fleeting)[:40]}; nothing was stored")
     if job.__class__ is not Job or type(job.priority) is not int or not HIGHEST <= job.priority <= LOWEST:
         raise BadValue(f"priority {ascii(job.priority)[:40]} is not a whole number from {HIGHEST} (first) to {LOWEST}; nothing was stored")
     if not (job.delay == job.ttl == job.keep == job.created == job.due == 0 or _in_range(job)):

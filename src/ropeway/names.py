@@ -69,6 +69,16 @@ def check_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(patterns)
 
 
+def ended(queue: str) -> str:
+    """The name that `Store.wait` takes for the ends of a queue's jobs, in place of a queue's."""
+    return f"_ended.{queue}" if len(queue) <= 121 else "_ended"
+
+
+def is_ended(name: str) -> bool:
+    """Whether it is such a name."""
+    return name.startswith("_ended")
+
+
 def matching(patterns: Sequence[str], names: Iterable[str]) -> list[str]:
     """The names that the patterns mean, in the order of the patterns (their order is the worker's priority).
 

@@ -6,7 +6,7 @@ Unsupported before anything is done, and stands in the generated table of the do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Any, Protocol
@@ -32,6 +32,9 @@ class Feature(StrEnum):
     NOTES = "notes"  # the Notes contract
     ATOMIC = "atomic"  # the verbs inside `commit` are all or nothing
     JOIN = "join"  # putting and settling inside a transaction that the caller has open on the same database
+    LANES = "lanes"  # the jobs of one lane in strict order, one at a time
+    LIMITS = "limits"  # how many of a queue, and of each of its lanes, run at once
+    EDIT = "edit"  # a job given back with another content
 
 
 class Durability(StrEnum):
@@ -41,6 +44,21 @@ class Durability(StrEnum):
     PROCESS = "P"  # any process may be killed
     KERNEL = "K"  # kernel crash or power cut
     REPLICA = "R"  # fail-over to a replica
+
+
+class Limits(Struct, frozen=True):
+    """How many jobs of a queue may be lent out at once, by all holders together.
+
+    `running`: of the queue; 0 = any number. `lane`: of each of its lanes. With 1 a lane is in strict order: the job that was claimed first
+    keeps it until that job has *ended* (done, dead, deleted, expired), through every retry. With more, a job holds a place in its lane
+    only while it runs. Jobs without a lane are not held up by any.
+    """
+
+    running: int = 0
+    lane: int = 1
+
+
+ANY = Limits()
 
 
 class Holder(Struct, frozen=True):
@@ -78,13 +96,15 @@ class Ack(Struct, gc=False):
 
 class Handback(Struct, gc=False):
     """Given back (nack) or given up (bury). `attempt` goes into the job's history. `restore` gives the attempt back: this run
-    does not count (a deploy, a prefetched job, a snooze). `priority` changes it, for the operator's "next one out"."""
+    does not count (a deploy, a prefetched job, a snooze). `priority` changes it, for the operator's "next one out". `edit`, for nack
+    alone: from now on the job has the body, content type, headers, ttl, keep and task of this one; all else of it stays as it is."""
 
     receipt: str
     delay: float = 0.0
     attempt: Attempt | None = None
     restore: bool = False
     priority: int | None = None
+    edit: Job | None = None
 
 
 class Query(Struct, frozen=True):
@@ -94,6 +114,7 @@ class Query(Struct, frozen=True):
     states: frozenset[State] | None = None
     ids: tuple[str, ...] | None = None
     key: str = ""
+    lane: str = ""
     task: str = ""
     error: str = ""  # text within the last error
     text: str = ""  # text within body (as UTF-8), key or headers
@@ -130,6 +151,7 @@ class Counts(Struct, gc=False):
     put_stopped: str | None = None
     claim_stopped: str | None = None
     exact: bool = True
+    limits: Limits = ANY
 
 
 class Finding(Struct, gc=False):
@@ -178,7 +200,8 @@ class Store(Protocol):
     def put(self, jobs: Sequence[Job]) -> list[bool]:
         """Store the jobs; when it answers, they are safe. False: the unique key is held by a live job, nothing of that one was
         stored. A job whose id is already here answers True and changes nothing. Stopped, before anything is stored, when one of the
-        queues refuses new jobs. Fills in `created` and `due`."""
+        queues refuses new jobs. Fills in `created` and `due`. When all of the jobs are `fleeting`, the answer need not wait for what
+        only a power cut would undo (class P)."""
         ...
 
     def bring(self, entries: Sequence[Entry]) -> list[bool]:
@@ -195,13 +218,14 @@ class Store(Protocol):
 
     def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
         """Take up to `limit` due jobs for `lease` seconds: queues in the order given, within one by (priority, due, id). May
-        answer fewer than there are. Counts the attempt. Jobs past their ttl are removed, not handed out. A queue that is switched
-        off is passed over; Stopped when all of those asked are."""
+        answer fewer than there are. Counts the attempt. Jobs past their ttl are removed, not handed out. A job whose lane is full, and
+        every job of a queue at its limit, is passed over, however many there are of them. A queue that is switched off is passed over;
+        Stopped when all of those asked are."""
         ...
 
     def pick(self, queue: str, ids: Sequence[str], lease: float, holder: Holder) -> list[Lent | None]:
-        """Take these waiting jobs whatever their moment; None for one that is not waiting (running, ended, unknown). The
-        attempt is raised as by claim; an operator gives back with `restore`."""
+        """Take these waiting jobs whatever their moment; None for one that is not waiting (running, ended, unknown) or held up by its
+        lane or a limit. The attempt is raised as by claim; an operator gives back with `restore`."""
         ...
 
     def ack(self, acks: Sequence[Ack]) -> list[bool]:
@@ -220,9 +244,14 @@ class Store(Protocol):
         """Renew: each lease now ends `lease` seconds from now."""
         ...
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
         """Sleep until something may be due in one of the queues (True), or the timeout or `wake` (False). Returns at once when
-        something is due already. A queue switched off has nothing due. True is a hint: the next claim may still come back empty."""
+        something is due already. A queue switched off or at its limit, and a lane that is full, have nothing due. True is a hint: the
+        next claim may still come back empty.
+
+        Among the queues may be `ended(queue)` (names.py). Nothing is ever due in that one, but it is rung when a job of the queue has
+        ended and stays: done, or dead. `look` is asked before each sleep, once whoever rings would end that sleep; when it answers True,
+        so does `wait`. It may call verbs of this store."""
         ...
 
     def wake(self) -> None:
@@ -252,6 +281,15 @@ class Store(Protocol):
 
     def pause(self, queues: Sequence[str], *, put: bool | None = None, claim: bool | None = None, reason: str = "") -> None:
         """Set the switches: True stops, False opens, None leaves as it is. The reason is shown wherever the refusal is."""
+        ...
+
+    def limit(self, queues: Sequence[str], limits: Limits) -> None:
+        """From now on these hold for the queues, instead of what held before; `counts` shows them. What runs already runs on."""
+        ...
+
+    def drop(self, queues: Sequence[str]) -> list[bool]:
+        """Remove these queues whole, with switches and limits, so that `queues` does not name them any more. False, and nothing done,
+        for one that holds a job in any state; True for one that is not there. A later put makes it anew."""
         ...
 
     def commit(self) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from ..events import Event, Listener, tell
 from ..job import Job
 from ..names import shown
 from ..notes import Notes
-from ..store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Joined, Lent, Query, Store
+from ..store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Joined, Lent, Limits, Query, Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,8 +77,8 @@ class Watched:
 
     # -- waiting, looking, and the operator's verbs
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
-        due, seconds = self._timed("wait", queues, self._store.wait, queues, timeout)
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
+        due, seconds = self._timed("wait", queues, self._store.wait, queues, timeout, look)
         self._tell("wait", queues, int(due), seconds)
         return due
 
@@ -101,6 +101,15 @@ class Watched:
         name = "pause" if put or claim else "resume"
         _, seconds = self._timed(name, queues, self._store.pause, queues, put=put, claim=claim, reason=reason)
         self._tell(name, queues, len(queues), seconds, reason)
+
+    def limit(self, queues: Sequence[str], limits: Limits) -> None:
+        _, seconds = self._timed("limit", queues, self._store.limit, queues, limits)
+        self._tell("limit", queues, len(queues), seconds)
+
+    def drop(self, queues: Sequence[str]) -> list[bool]:
+        answers, seconds = self._timed("drop", queues, self._store.drop, queues)
+        self._tell("drop", queues, answers.count(True), seconds)
+        return answers
 
     # -- what passes through
 

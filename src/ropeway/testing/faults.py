@@ -10,7 +10,7 @@ a real engine pass that has the same fault. `ropeway.testing.model.finding` play
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
@@ -184,7 +184,7 @@ class DeathNotTold(Faulty):
 class SleepsOn(Faulty):
     """whoever waits sleeps on when a delayed job becomes due"""
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
         return self._store.wait(queues, 0) or self._store.wait(("nobodys-queue",), timeout)
 
 

@@ -43,6 +43,9 @@ MEANINGS = {
     Feature.NOTES: "notes: progress, cancelling, presence",
     Feature.ATOMIC: "all verbs of a `commit` done, or none",
     Feature.JOIN: "put and settle inside the application's own transaction",
+    Feature.LANES: "lanes: strict order per key, one at a time",
+    Feature.LIMITS: "how many of a queue, and of a lane, run at once, over the fleet",
+    Feature.EDIT: "a waiting job given another content: replace, debounce, edit",
 }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ...clock import Clock
-from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_reason
+from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_limits, check_reason
 from ...errors import BadValue, ConfigError, Stopped, StoreError, Unsupported
 from ...job import WAITING, Job, State, check_job
-from ...names import check_name
-from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Query
+from ...names import check_name, ended, is_ended
+from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Limits, Query
 from ...url import StoreUrl
 from .bell import Bell
 from .facts import MemoryNotes
@@ -106,7 +106,8 @@ class MemoryStore(Apart):
             for job_id in ids:
                 row = space.rows.get(job_id)
                 waits = row is not None and row.job.queue == queue and row.state in WAITING and not space.expired(row)
-                answers.append(self._lend(space, row, lease, holder) if row is not None and waits else None)
+                free = row is not None and waits and space.has_place(row) and not space.at_limit(space.queue(queue))
+                answers.append(self._lend(space, row, lease, holder) if row is not None and free else None)
         return answers
 
     def _lend(self, space: Space, row: Row, lease: float, holder: Holder) -> Lent:
@@ -114,7 +115,7 @@ class MemoryStore(Apart):
             random = os.urandom(16 * _RECEIPTS).hex()
             self._receipts = [random[i : i + 32] for i in range(0, len(random), 32)]
         space.take_out(row)
-        row.state = State.RUNNING
+        row.state, row.holds, row.parked = State.RUNNING, bool(row.job.lane), False
         row.moment = space.boot + lease
         row.attempts += 1
         row.holder = holder.name
@@ -152,12 +153,15 @@ class MemoryStore(Apart):
                     if keep:
                         row.state, row.moment = State.DONE, space.now + keep
                         row.result, row.result_type = ack.result, ack.result_type
+                        row.holds = False
                         space.put_in(row)
+                        space.ring((ended(row.job.queue),))
+                    space.ring((row.job.queue,))  # a place is free
                 answers.append(row is not None)
         return answers
 
     def nack(self, handbacks: Sequence[Handback]) -> list[bool]:
-        check_handbacks(handbacks)
+        check_handbacks(handbacks, MAX_BODY)
         answers = []
         with self._enter() as space:
             self._tick(space, settling=True)
@@ -180,17 +184,19 @@ class MemoryStore(Apart):
             for handback in handbacks:
                 row = space.taken_back(handback)
                 if row is not None:
-                    row.state, row.moment = State.DEAD, space.now
+                    row.state, row.moment, row.holds = State.DEAD, space.now, False
                     space.put_in(row)
+                    space.ring((row.job.queue, ended(row.job.queue)))
                 answers.append(row is not None)
         return answers
 
     # -- waiting
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
         for name in queues:
             check_name(name)
         end = self._clock.boot() + max(0.0, timeout)
+        of_ends = any(is_ended(name) for name in queues)
         bell = Bell()
         with self._enter() as space:
             space.bells[bell] = frozenset(queues)
@@ -202,12 +208,15 @@ class MemoryStore(Apart):
                     if any(space.first_ready(name) for name in queues):
                         return True
                     nap = min(end - space.boot, space.until_next())
+                if look is not None and look():
+                    return True
                 if self._woken or bell.woken:
                     self._woken = False
                     return False
                 if end <= space.boot:
                     return False
-                self._clock.sleep(bell, nap)
+                if self._clock.sleep(bell, nap) and of_ends and not bell.woken:
+                    return True
             return False
         finally:
             self._waiting.discard(bell)
@@ -261,6 +270,7 @@ class MemoryStore(Apart):
             rows = select(space, query, lambda row: row.state is not State.RUNNING)
             for row in rows:
                 space.take_out(row)
+            space.ring({row.job.queue for row in rows if row.holds})
         return len(rows)
 
     def pause(self, queues: Sequence[str], *, put: bool | None = None, claim: bool | None = None, reason: str = "") -> None:
@@ -275,6 +285,22 @@ class MemoryStore(Apart):
                 if claim is not None:
                     queue.claim_stopped = reason if claim else None
             space.ring(queues)
+
+    def limit(self, queues: Sequence[str], limits: Limits) -> None:
+        for name in queues:
+            check_name(name)
+        check_limits(limits)
+        with self._enter() as space:
+            for name in queues:
+                space.queue(name).limits = limits
+            space.ring(queues)
+
+    def drop(self, queues: Sequence[str]) -> list[bool]:
+        for name in queues:
+            check_name(name)
+        with self._enter() as space:
+            self._tick(space)
+            return [space.forget_queue(name) for name in queues]
 
     @contextmanager
     def commit(self) -> Iterator[None]:

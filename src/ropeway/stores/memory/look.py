@@ -49,6 +49,7 @@ def _fits(row: Row, query: Query) -> bool:
         (query.queues is None or job.queue in query.queues)
         and (query.states is None or row.state in query.states)
         and (not query.key or job.key == query.key)
+        and (not query.lane or job.lane == query.lane)
         and (not query.task or job.task == query.task)
         and (not query.error or query.error in row.error())
         and (not query.text or _holds(row, query.text))
@@ -80,6 +81,7 @@ def counts(space: Space, name: str) -> Counts:
         oldest=min((entry[0] for entry in first if entry is not None), default=None),
         put_stopped=queue.put_stopped,
         claim_stopped=queue.claim_stopped,
+        limits=queue.limits,
     )
 
 

@@ -15,10 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ...clock import Clock
-from ...demands import arrival
+from ...demands import arrival, edited
 from ...durations import LONGEST
 from ...job import HISTORY, WAITING, Attempt, Job, State
-from ...store import Entry, Handback
+from ...store import ANY, Entry, Handback, Limits
 from .agenda import Agenda
 from .bell import Bell
 
@@ -37,6 +37,8 @@ class Row(Struct):
     history: list[Attempt] = []
     result: bytes | None = None
     result_type: str = ""
+    holds: bool = False  # a place in its lane
+    parked: bool = False  # ready, and out of the way until its lane has a place
 
     def remember(self, attempt: Attempt) -> None:
         self.history = [*self.history, attempt][-HISTORY:]
@@ -48,10 +50,19 @@ class Row(Struct):
         return bool(self.job.key) and self.state is not State.DEAD
 
 
+class Lane(Struct):
+    """Who has a place in it, and what is parked, by priority."""
+
+    holders: set[str] = set()
+    parked: dict[int, Agenda] = {}
+
+
 class Queue(Struct):
-    """What is ready, by priority; how many stand where; the two switches, None when open."""
+    """What is ready, by priority; how many stand where; the lanes; the two switches, None when open; the limits."""
 
     ready: dict[int, Agenda] = {}
+    lanes: dict[str, Lane] = {}
+    limits: Limits = ANY
     tally: dict[State, int] = {}
     put_stopped: str | None = None
     claim_stopped: str | None = None
@@ -97,12 +108,15 @@ class Space:
         self.rows[job.id] = row
         queue = self.queue(job.queue)
         if state is State.READY:
-            agenda = queue.ready.get(job.priority)
+            agendas = queue.lanes.setdefault(job.lane, Lane()).parked if row.parked else queue.ready
+            agenda = agendas.get(job.priority)
             if agenda is None:
-                agenda = queue.ready[job.priority] = Agenda()
+                agenda = agendas[job.priority] = Agenda()
         else:
             agenda = self.agendas[state]
         agenda.add(job.id, row.moment)
+        if row.holds:
+            queue.lanes.setdefault(job.lane, Lane()).holders.add(job.id)
         queue.tally[state] = queue.tally.get(state, 0) + 1
         if row.holds_key():
             self.keys[job.queue, job.key] = job.id
@@ -116,12 +130,14 @@ class Space:
         del self.rows[job.id]
         queue = self.queues[job.queue]
         if state is State.READY:
-            ready = queue.ready[job.priority]
-            ready.drop(job.id)
-            if not ready:
-                del queue.ready[job.priority]
+            agendas = queue.lanes[job.lane].parked if row.parked else queue.ready
+            agendas[job.priority].drop(job.id)
+            if not agendas[job.priority]:
+                del agendas[job.priority]
         else:
             self.agendas[state].drop(job.id)
+        if row.holds:
+            queue.lanes[job.lane].holders.discard(job.id)
         queue.tally[state] -= 1
         if row.holds_key():
             del self.keys[job.queue, job.key]
@@ -131,6 +147,8 @@ class Space:
     def let_wait(self, row: Row, due: float) -> None:
         """Put in a row that is out, as ready or delayed."""
         row.job.due = row.moment = due
+        row.parked = False
+        row.holds = row.holds and self.queue(row.job.queue).limits.lane == 1
         row.state = State.READY if due <= self.now else State.DELAYED
         self.put_in(row)
 
@@ -188,6 +206,8 @@ class Space:
                 row.remember(handback.attempt)
             if handback.restore:
                 row.attempts -= 1
+            if handback.edit is not None:
+                row.job = edited(row.job, handback.edit)
             if handback.priority is not None:
                 row.job.priority = handback.priority
         return row
@@ -235,19 +255,68 @@ class Space:
         return False
 
     def first_ready(self, name: str) -> Row | None:
-        """The next one out of an open queue."""
+        """The next one out of an open queue. On the way to it, what the lanes hold up is parked, so that it is passed over only once."""
         queue = self.queues.get(name)
-        while queue is not None and queue.claim_stopped is None and queue.ready:
+        if queue is None or queue.claim_stopped is not None or self.at_limit(queue):
+            return None
+        self.unpark(queue)
+        while queue.ready:
             first = queue.ready[min(queue.ready)].first()
             assert first is not None  # an empty agenda never stays
             row = self.rows[first[1]]
-            if not self.expired(row):
+            if self.expired(row):
+                self.unpark(queue)
+                continue
+            if self.has_place(row):
                 return row
+            self.take_out(row)
+            row.parked = True
+            self.put_in(row)
         return None
+
+    def at_limit(self, queue: Queue) -> bool:
+        return 0 < queue.limits.running <= queue.tally.get(State.RUNNING, 0)
+
+    def has_place(self, row: Row) -> bool:
+        """Whether its lane, if it has one, lets it run."""
+        if not row.job.lane or row.holds:
+            return True
+        queue = self.queues[row.job.queue]
+        lane = queue.lanes.get(row.job.lane)
+        return lane is None or self.places(queue, lane) > 0
+
+    def places(self, queue: Queue, lane: Lane) -> int:
+        """How many more the lane takes. Who holds it past its ttl holds it no more."""
+        for job_id in list(lane.holders):
+            self.expired(self.rows[job_id])
+        return queue.limits.lane - len(lane.holders)
+
+    def unpark(self, queue: Queue) -> None:
+        """What lanes have a place for now comes back to where it stood."""
+        for name, lane in list(queue.lanes.items()):
+            for _ in range(self.places(queue, lane) if lane.parked else 0):
+                if not lane.parked:
+                    break
+                first = lane.parked[min(lane.parked)].first()
+                assert first is not None
+                row = self.rows[first[1]]
+                self.take_out(row)
+                row.parked = False
+                self.put_in(row)
+            if not lane.parked and not lane.holders:
+                del queue.lanes[name]
 
     def key_taken(self, queue: str, key: str) -> bool:
         holder = self.keys.get((queue, key)) if key else None
         return holder is not None and not self.expired(self.rows[holder])
+
+    def forget_queue(self, name: str) -> bool:
+        """Whether the queue is not there any more; one that holds jobs stays."""
+        queue = self.queues.get(name)
+        if queue is not None and any(queue.tally.values()):
+            return False
+        self.queues.pop(name, None)
+        return True
 
     def ring(self, names: Iterable[str]) -> None:
         """Wake whoever waits on one of these queues."""

@@ -20,10 +20,14 @@ _PARTS = (
     "bringing",
     "bringing_again",
     "claiming",
+    "editing",
+    "ends",
     "harness",
     "joining",
     "keys",
     "lacking",
+    "lanes",
+    "limits",
     "living",
     "looking",
     "operating",
@@ -38,12 +42,16 @@ from .bodies import Bodies  # noqa: E402 - after the line that makes their failu
 from .bringing import Bringing  # noqa: E402
 from .bringing_again import BringingAgain  # noqa: E402
 from .claiming import Claiming  # noqa: E402
+from .editing import Editing  # noqa: E402
+from .ends import Ends  # noqa: E402
 from .harness import Caller, Harness, Open  # noqa: E402
 from .joining import Joining  # noqa: E402
 from .keeping import Keeping  # noqa: E402
 from .keys import Keys  # noqa: E402
 from .lacking import Lacking  # noqa: E402
+from .lanes import Lanes  # noqa: E402
 from .leasing import Leasing  # noqa: E402
+from .limits import Dropping, Limiting  # noqa: E402
 from .living import Commits, Facts, Living  # noqa: E402
 from .looking import Looking  # noqa: E402
 from .operating import Operating, Switches  # noqa: E402
@@ -68,8 +76,13 @@ class StoreContract(
     Looking,
     Operating,
     Switches,
+    Lanes,
+    Limiting,
+    Dropping,
+    Editing,
     Waiting,
     WaitingThreads,
+    Ends,
     Commits,
     Joining,
     Facts,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ...errors import BadValue, Unsupported
-from ...store import Ack, Feature, Query, Store
+from ...store import Ack, Feature, Handback, Limits, Query, Store
 from .harness import HOLDER, Harness, MakeJob, standing, take_one
 
 Act = Callable[[Store, MakeJob], object]
@@ -36,6 +36,17 @@ def _join(store: Store, _: MakeJob) -> object:
         return None
 
 
+def _edit(store: Store, job: MakeJob) -> object:
+    """Give something back changed; what is claimed for it is acked when that is refused."""
+    store.put([job()])
+    lent = take_one(store)
+    try:
+        return store.nack([Handback(lent.receipt, edit=job(body=b"new"))])
+    except Unsupported:
+        assert store.ack([Ack(lent.receipt)]) == [True], "refused, but the claim is gone"
+        raise
+
+
 ACTS: dict[Feature, list[Act]] = {
     Feature.PRIORITY: [lambda store, job: store.put([job(), job(priority=10)])],
     Feature.DELAY: [lambda store, job: store.put([job(), job(delay=60.0)])],
@@ -50,6 +61,9 @@ ACTS: dict[Feature, list[Act]] = {
     Feature.STREAM: [lambda store, job: store.put([job(), job(source=_chunks())])],
     Feature.SWITCHES: [lambda store, _: store.pause(["q"], put=True), lambda store, _: store.pause(["q"], claim=True)],
     Feature.JOIN: [_join, lambda store, _: store.ring(["q"])],
+    Feature.LANES: [lambda store, job: store.put([job(), job(lane="x")])],
+    Feature.LIMITS: [lambda store, _: store.limit(["q"], Limits(running=1))],
+    Feature.EDIT: [_edit],
     Feature.NOTES: [
         lambda store, _: store.notes.note("a", b"", 60.0),
         lambda store, _: store.notes.notes(""),

@@ -113,6 +113,8 @@ def check_alone(which: Driver, path: str, text: str) -> None:
     if not _is_open(real):
         _used.add((real, which.name))  # before it is opened: another thread must not take that for a stranger's
         return
+    if (real, which.name) in _used:  # so it is open by a thread that came between the two looks
+        return
     apsw = sys.modules.get("apsw")
     by_apsw = apsw is not None and any(_leads_to(one, real) for one in apsw.connections())
     if by_apsw == (which.name == "apsw"):
