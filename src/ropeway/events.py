@@ -10,8 +10,8 @@ from msgspec import Struct
 class Event(Struct, gc=False):
     """One thing that happened in a store or a worker.
 
-    `name` is the verb or happening: put, bring, claim, ack, nack, bury, extend, wait, browse, requeue, delete, pause, resume, limit, drop (told by the
-    `watched` seam after each call, with `seconds` and, when it failed, `error`); lost, expired, rescued, quarantined, suspect,
+    `name` is the verb or happening: put, bring, claim, ack, nack, bury, extend, wait, browse, requeue, delete, pause, resume, limit, drop
+    (told by the `watched` seam after each call, with `seconds` and, when it failed, `error`); lost, expired, rescued, quarantined, suspect,
     started, ended, retried, buried, stopping (told by engines and workers).
     """
 
