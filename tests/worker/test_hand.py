@@ -15,8 +15,8 @@ from ropeway.store import Lent
 from ropeway.testing.clock import FakeClock
 from ropeway.worker.hand import Hand
 from ropeway.worker.inbox import Inbox
+from ropeway.worker.pools.pool import expired
 from ropeway.worker.run import Run, Shift
-from ropeway.worker.slots import expired
 
 ROUNDS = 10_000
 

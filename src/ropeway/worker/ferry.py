@@ -19,9 +19,9 @@ from .appetite import WINDOW, Appetite
 from .inbox import Inbox
 from .journal import Journal
 from .lookout import LONGEST_WAIT, Lookout
+from .pools.pool import Pool
 from .run import End, Run, Shift
 from .settler import Settler
-from .slots import Pool
 from .suspects import PATIENCE, Suspects
 
 PAUSE = 0.001  # seconds between two turns while all slots are busy

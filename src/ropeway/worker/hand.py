@@ -32,7 +32,11 @@ class Hand:
     def give(self, runs: Sequence[Run]) -> None:
         """Into the hand, and wake as many slots as there is work for."""
         self._runs.extend(runs)
-        for _ in range(min(len(runs), len(self._asleep))):
+        self.nudge(len(runs))
+
+    def nudge(self, count: int) -> None:
+        """Wake up to so many slots, to look again."""
+        for _ in range(min(count, len(self._asleep))):
             try:
                 self._asleep.pop()
             except IndexError:

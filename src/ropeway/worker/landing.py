@@ -14,8 +14,8 @@ from ..errors import StoreError
 from .ferry import Ferry
 from .inbox import Inbox
 from .journal import Journal
+from .pools.pool import Pool
 from .run import NEVER, Run, Shift, Verdict
-from .slots import Pool
 
 STOPPING = 2.0  # seconds for what can be stopped to end
 LEAVING = 1.0  # seconds until what cannot be may be claimed elsewhere

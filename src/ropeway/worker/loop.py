@@ -19,10 +19,10 @@ from .judge import Judge
 from .keeper import Keeper
 from .landing import Landing
 from .lookout import Lookout
+from .pools.threads import ThreadPool
 from .progress import Progress
 from .run import Run, Shift
 from .signals import Signals, in_thread, leave
-from .slots import ThreadPool
 
 if TYPE_CHECKING:
     from ..tasks import Tasks

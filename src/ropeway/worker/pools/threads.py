@@ -5,57 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
-from typing import Protocol
 
-from .execution import Work
-from .hand import Hand
-from .inbox import Inbox
-from .judge import Judge
-from .run import Run, Shift
-
-
-class Pool(Protocol):
-    """What the ferry needs of whatever runs the jobs: it takes claims, stops one, and reports outcomes (to the inbox it was made with)."""
-
-    slots: int  # how many run at once
-
-    def take(self, runs: Sequence[Run]) -> None:
-        """Run these, as slots become free."""
-        ...
-
-    def stop(self, run: Run) -> bool:
-        """End this one, whose verdict stands already; it will be reported. False: it cannot be."""
-        ...
-
-    def waiting(self) -> int:
-        """How many have not started."""
-        ...
-
-    def hungry(self) -> bool:
-        """Whether a slot has nothing to do."""
-        ...
-
-    def recall(self) -> list[Run]:
-        """Those that have not started: they are no longer the pool's."""
-        ...
-
-    def running(self) -> list[Run]:
-        """Those that have started and are not reported."""
-        ...
-
-    def disown(self, run: Run) -> bool:
-        """Nobody waits for this one any more: whatever it comes to is not reported. False: it has been."""
-        ...
-
-    def open(self) -> None: ...
-    def close(self) -> None: ...
+from ..execution import Work
+from ..hand import Hand
+from ..inbox import Inbox
+from ..judge import Judge
+from ..run import Run, Shift
+from ..signals import in_thread
+from .pool import expired
 
 
 class ThreadPool:
     """Slots that are threads. A daemon each: a job that cannot be stopped must not keep the process from ending."""
 
+    crowd = room = 0
+
     def __init__(self, slots: int, shift: Shift, inbox: Inbox, judge: Judge, make_work: Callable[[Callable[[Run], None]], Work]) -> None:
         self.slots = slots
+        self.stuck = 0
         self._shift = shift
         self._inbox = inbox
         self._judge = judge
@@ -63,12 +30,14 @@ class ThreadPool:
         self._running: dict[int, Run] = {}  # by the slot's number; who pops a run is the one who reports it
         self._work = make_work(self._abandon)
         self._context: Context | None = None
-        self._made = 0
+        self._lock = threading.Lock()  # for the three below
+        self._made = 0  # slots ever, for their numbers
+        self._living = 0
+        self._too_many = False
 
     def open(self) -> None:
         self._context = copy_context()
-        for _ in range(self.slots):
-            self._start()
+        self.resize(self.slots)
 
     def take(self, runs: Sequence[Run]) -> None:
         self._hand.give(runs)
@@ -97,6 +66,19 @@ class ThreadPool:
                 return self._running.pop(slot, None) is not None
         return False
 
+    def resize(self, slots: int) -> None:
+        with self._lock:
+            self.slots = slots
+            if self._context is None:
+                return
+            while self._living < slots:
+                self._start()
+            self._too_many = self._living > slots
+        self._hand.nudge(self._made)
+
+    def host(self, work: Callable[[], int]) -> int:
+        return in_thread(work)
+
     def close(self) -> None:
         self._hand.close(self._made)
         self._work.close()
@@ -104,6 +86,7 @@ class ThreadPool:
     def _start(self) -> None:
         number = self._made
         self._made += 1
+        self._living += 1
         threading.Thread(target=self._serve, args=(number,), name=f"ropeway-slot-{number}", daemon=True).start()
 
     def _serve(self, slot: int) -> None:
@@ -111,7 +94,7 @@ class ThreadPool:
         boot, work, running, fresh = self._shift.boot, self._work, self._running, self._shift.lease / 3
         assert self._context is not None
         new_context = self._context.copy
-        while True:
+        while not (self._too_many and self._leave()):
             try:
                 run = take()
             except IndexError:
@@ -133,25 +116,21 @@ class ThreadPool:
     def _abandon(self, run: Run) -> None:
         """It did not end at its timeout, and its slot hangs in it: settle it as timed out, and go on with a new slot."""
         if self.disown(run):
+            self.stuck += 1
             self._judge.overruled(run)
             run.ended = self._shift.boot()
             self._inbox.report(run)
-            self._start()
+            with self._lock:
+                self._living -= 1
+                if self._living < self.slots:
+                    self._start()
 
-
-def expired(run: Run, now: float, fresh: float) -> bool:
-    """The step before all others: whether the run must not start any more. It is handed back then; if its lease is over, in vain.
-
-    Its lease has less left than `fresh`: the keeper is late, or this process stood still (SIGSTOP, suspend) with it in the hand. Or
-    its ttl went by in the hand: the store's clock decides that, at its next claim.
-    """
-    lent = run.lent
-    if now <= lent.until - fresh and not (lent.job.ttl and _old(run, now)):
-        return False
-    run.hand_back()
-    run.stale = True
-    return True
-
-
-def _old(run: Run, now: float) -> bool:
-    return now - run.taken > 1.0 and run.shift.link.clock.now() >= run.lent.job.expires()
+    def _leave(self) -> bool:
+        """A slot asks whether it is one too many."""
+        with self._lock:
+            leaves = self._living > self.slots
+            self._living -= leaves
+            self._too_many = self._living > self.slots
+        if leaves:
+            self._hand.nudge(1)  # its token may have been meant for a run
+        return leaves
