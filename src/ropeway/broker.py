@@ -144,6 +144,11 @@ class Broker:
         """Make a task of a function: `@broker.task` or `@broker.task(queue="mails", timeout="30s")`, see Tasks.task."""
         return self.tasks.task(*function, **options)
 
+    def include(self, *registries: Tasks) -> None:
+        """Take in tasks that were registered without a store, with a `Tasks()` of their own module: they are put here from now on, and
+        workers of this broker run them. See Tasks.include."""
+        self.tasks.include(*registries)
+
     def worker(self, *patterns: str, **options: Unpack[WorkerOptions]) -> Worker:
         """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given. Its `run()`
         works until it is stopped. What is not said here comes from [worker] of the configuration."""

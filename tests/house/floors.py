@@ -9,7 +9,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "bells": ("bells", "mounts", "living"),
     "engines": ("stores",),
     "handles": ("link", "options", "source", "failure", "handle", "claim", "carry", "operate", "queue", "aio"),
-    "work": ("tasks", "middleware", "worker"),
+    "work": ("tasks", "middleware", "hooks", "worker"),
     "lobby": ("config", "broker"),
     "doors": ("log", "cli", "__main__", ""),
 }

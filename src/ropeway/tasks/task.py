@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, U
 from ..durations import Duration, seconds
 from ..errors import BadValue
 from ..handle import Handle
+from ..hooks import OF_WORKERS, Hooks
 from ..job import JSON, Job
 from ..link import Link
 from ..names import check_name
 from ..options import PutOptions
 from ..queue import Queue
 from ..retry import Retry
+from .putting import Around, Put, ago, go
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ..options import OnConflict
     from .arguments import Arguments
+    from .registry import Tasks
 
 P = ParamSpec("P")
 R = TypeVar("R")  # what a run returns
 C = TypeVar("C")  # what a plain call returns: R, or for `async def` a coroutine of it
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class TaskOptions(TypedDict, total=False):
@@ -63,9 +67,9 @@ _KNOWN = frozenset(CallOptions.__annotations__)
 
 
 class Task(Generic[P, R, C]):
-    """The function, and its name among the tasks. Made by the `task` decorator."""
+    """The function, and its name among the tasks. Made by the `task` decorator. `home` is the registry that it belongs to."""
 
-    def __init__(self, function: Callable[P, C], link: Link, queues: Callable[[str], Queue[Any]], **options: Unpack[TaskOptions]) -> None:
+    def __init__(self, function: Callable[P, C], home: Tasks, **options: Unpack[TaskOptions]) -> None:
         self.function = function
         self.name = check_name(_named(function, options.get("name")), "task")
         self.queue = check_name(options.get("queue") or "default")
@@ -77,8 +81,8 @@ class Task(Generic[P, R, C]):
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
         self.__module__ = function.__module__
-        self._link = link
-        self._queues = queues
+        self.home = home
+        self.hooks = Hooks()
         self._arguments: Arguments | None = None
         self._result: Any = None
         self._options: PutOptions = {"task": self.name}
@@ -115,6 +119,13 @@ class Task(Generic[P, R, C]):
         """The awaitable twin of `map`."""
         return await Chosen(self, {}).amap(*iterables)
 
+    def hook(self, name: str) -> Callable[[F], F]:
+        """A decorator: call the function from now on when `name` (see the table of hooks) happens to this task. Raises BadValue for a hook
+        that is not there or is about no task, and for what is no plain function with its arguments."""
+        if name in OF_WORKERS:
+            raise BadValue(f"{name} is about a worker, not about one task: write @tasks.hook({name!r})")
+        return lambda function: self.hooks.add(name, function)
+
     @property
     def arguments(self) -> Arguments:
         """How its arguments travel; made at first use. Raises BadValue when the signature cannot be carried at all."""
@@ -139,10 +150,36 @@ class Task(Generic[P, R, C]):
         return self._queues(chosen.get("queue") or self.queue).job(body, JSON, **options)
 
     def _put(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
-        return self._handles(jobs, self._queues(jobs[0].queue).put_jobs(jobs, keep_first=keep_first, tx=tx) if jobs else [])
+        if not jobs:
+            return Handles()
+
+        def store(put: Put) -> Handles[R]:
+            return self._handles(put.jobs, self._queues(put.jobs[0].queue).put_jobs(put.jobs, keep_first=keep_first, tx=tx))
+
+        around, put = self._around_put, Put(self, jobs, tx)
+        return go(around, put, store) if any(around) else store(put)
 
     async def _aput(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
-        return self._handles(jobs, await self._queues(jobs[0].queue).aput_jobs(jobs, keep_first=keep_first, tx=tx) if jobs else [])
+        if not jobs:
+            return Handles()
+
+        async def store(put: Put) -> Handles[R]:
+            return self._handles(put.jobs, await self._queues(put.jobs[0].queue).aput_jobs(put.jobs, keep_first=keep_first, tx=tx))
+
+        around, put = self._around_put, Put(self, jobs, tx)
+        return await (ago(around, put, store) if any(around) else store(put))
+
+    @property
+    def _around_put(self) -> Around:
+        home = self.home
+        return Around(home.put_layers, home.hooked("before_put", self), home.hooked("after_put", self))
+
+    @property
+    def _link(self) -> Link:
+        return self.home.link
+
+    def _queues(self, name: str) -> Queue[Any]:
+        return self.home.queue_of(name)
 
     def _handles(self, jobs: tuple[Job, ...], handles: list[Handle[Any]]) -> Handles[R]:
         """The handles, knowing what type the result is."""

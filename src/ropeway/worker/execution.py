@@ -52,6 +52,7 @@ class TaskWork:
         self._bound: dict[str, Bound] = {}
         self._watchman: Watchman | None = None
         self._background: Background | None = None
+        tasks.check_plain()
 
     def __call__(self, run: Run) -> None:
         try:
@@ -75,7 +76,7 @@ class TaskWork:
             self._judge.refused(run, f"{what}; it was not run. Register the task, or have another worker take this queue, then requeue")
             return None
         try:
-            bound = Bound(task.arguments.decode, self._through_middleware(self._caller(task)), task.retry)
+            bound = Bound(task.arguments.decode, self._through_middleware(task, self._caller(task)), task.retry)
         except BadValue as error:
             self._judge.refused(run, one_line(error))
             return None
@@ -108,10 +109,11 @@ class TaskWork:
 
     # Made once a task
 
-    def _through_middleware(self, call: Callable[[Run], Any]) -> Callable[[Run], Any]:
-        if not self._tasks.middleware:
+    def _through_middleware(self, task: Task[..., Any, Any], call: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        layers = self._tasks.around(task)
+        if not layers:
             return call
-        chain = compose(self._tasks.middleware, lambda claim: call(claim.run))
+        chain = compose(layers, lambda claim: call(claim.run))
         return lambda run: chain(TaskClaim.of(run))
 
     def _caller(self, task: Task[..., Any, Any]) -> Callable[[Run], Any]:
