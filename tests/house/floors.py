@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # From the ground up. A name stands for the module, or for the package with all that is in it.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "ground": ("errors", "names", "durations", "ids", "job", "codec", "retry", "events"),
+    "ground": ("errors", "names", "durations", "ids", "job", "codec", "retry", "cron", "events"),
     "contracts": ("clock", "store", "notes", "url", "demands", "bells.choice", "bells.address"),  # what a URL may ask for is no I/O
     "bells": ("bells", "mounts", "living"),
     "engines": ("stores",),
@@ -21,6 +21,7 @@ SIDE_ROOM = "testing"
 GROUND_MAY_IMPORT = frozenset(
     {"__future__", "abc", "collections", "datetime", "enum", "fnmatch", "functools", "itertools", "math"}
     | {"msgspec", "re", "string", "threading", "typing", "zlib"}
+    | {"cronsim", "zoneinfo"}  # the zones are a table that comes with the system
 )
 
 # (importer, imported): why this one import may point upwards, or sideways between engines.
