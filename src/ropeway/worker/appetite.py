@@ -23,16 +23,21 @@ class Appetite:
 
     def __init__(self, slots: int) -> None:
         self.mean = WINDOW  # unknown yet: nothing is prefetched
-        self._slots = slots
+        self.slots = slots
         self._ramp = slots
         self._bytes = 0.0
         self._queue = ""
+
+    def resize(self, slots: int) -> None:
+        """There are so many slots from now on."""
+        self.slots = slots
+        self._ramp = min(self._ramp, slots)
 
     def want(self, free: int, held: int, *, cautious: bool = False) -> int:
         """How many more, with `free` idle slots and `held` jobs in the hand. `cautious`: no more than can start now."""
         goal = free
         if not cautious and self.mean < WINDOW:
-            goal = max(free, min(int(self._slots * WINDOW / max(self.mean, 1e-5)), self._ramp, MOST, self._fitting()))
+            goal = max(free, min(int(self.slots * WINDOW / max(self.mean, 1e-5)), self._ramp, MOST, self._fitting()))
         return max(0, goal - held)
 
     def _fitting(self) -> int:
@@ -45,7 +50,7 @@ class Appetite:
         size = sum([len(lent.job.body) for lent in lents]) / len(lents)
         self._bytes = max(size, (self._bytes + size) / 2)
         if lents[0].job.queue != self._queue:
-            self._queue, self._ramp = lents[0].job.queue, self._slots
+            self._queue, self._ramp = lents[0].job.queue, self.slots
         elif len(lents) >= asked:
             self._ramp = min(2 * self._ramp, MOST)
 
@@ -53,10 +58,10 @@ class Appetite:
         """That many runs took so long in all."""
         mean = seconds / count
         if mean > _JUMP * self.mean and mean > _SHORT:
-            self._ramp = self._slots
+            self._ramp = self.slots
         self.mean += (mean - self.mean) * (1 - 0.5 ** (count / _HALF_LIFE))
 
     def stuck(self) -> None:
         """Nothing ended for two windows: whatever was expected, these are longer."""
         self.mean = max(self.mean, 2 * WINDOW)
-        self._ramp = self._slots
+        self._ramp = self.slots

@@ -10,7 +10,8 @@ one of three ways:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import Stopped, StoreError
 from ..failure import one_line
@@ -24,6 +25,9 @@ from .run import End, Run, Shift
 from .settler import Settler
 from .suspects import PATIENCE, Suspects
 
+if TYPE_CHECKING:
+    from .fleet.orders import Desk
+
 PAUSE = 0.001  # seconds between two turns while all slots are busy
 HEAD_START = 0.0003  # seconds that slots which were just woken have to themselves: to get at the interpreter, and end a tiny job
 STUCK = 2 * WINDOW  # nothing ended for so long: what is in the hand is better off elsewhere
@@ -32,6 +36,7 @@ BUSY_SLEEP = 1.0  # in the store while something is held: several may wait in on
 FIRST_MISS, LONGEST_MISS = 0.0005, 0.02  # after a wake-up that brought nothing
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # between two tries while the store fails
 RESCUE = 1.5  # a drain that ends while others hold jobs gives the engine so long to notice that one of them is dead
+ORDERS = 1.0  # seconds between two looks for orders while something is held; an idle worker waits for them beside its queues
 LATE = 0.5  # a retry that was due so long ago, and did not come, is somebody else's
 
 
@@ -51,6 +56,11 @@ class Ferry:
     ) -> None:
         self.held: dict[str, Run] = {}  # by receipt: all that is claimed and not settled; the keeper extends these
         self.open = True  # whether it claims at all
+        self.pauses: set[str] = set()  # why it claims nothing for a while
+        self.desk: Desk | None = None  # its queue of orders
+        self.busy = 0.0  # seconds that the runs had, in all
+        self.claimed = self.answered = 0.0  # when a claim last brought something, when the store last answered; boot clock
+        self.on_idle: Callable[[], None] = lambda: None  # told once each time that it runs out of work
         self.settler = Settler(shift, journal, self._gone)
         self._shift = shift
         self._lookout = lookout
@@ -64,11 +74,17 @@ class Ferry:
         self._boot = shift.boot
         self._due = True  # something may be due: the last claim brought all it asked for, or the store says so
         self._fresh = False  # jobs were handed out, and the ferry has not slept since
+        self._idle = False  # that it has nothing to do was told
         self._empty = False  # a drain's last claim brought nothing
         self._patient_until = 0.0  # until when a drain waits for the jobs of a dead holder; 0: not yet asked whether there may be any
         self._turned = self._moved = 0.0  # when the last turn was; when a run last ended or was handed out
         self._miss = self._backoff = 0.0
+        self._look_at = self._read_at = 0.0  # for orders: when to look while something is held; when it last did
         self._awaited: dict[str, float] = {}  # ids of own retries, and when each is due: what a drain waits for
+
+    def use(self, pool: Pool) -> None:
+        """Another pool than it was made with; before the first lap."""
+        self._pool = pool
 
     @property
     def finished(self) -> bool:
@@ -81,6 +97,25 @@ class Ferry:
             return False
         return 0 < self._patient_until <= self._boot()
 
+    @property
+    def names(self) -> list[str]:
+        """The queues that it claims from."""
+        return self._lookout.known
+
+    def pause(self, why: str) -> None:
+        """Claim nothing until `resume` with the same reason; what has not started goes back."""
+        self.pauses.add(why)
+        self.hand_back()
+
+    def resume(self, why: str) -> None:
+        self.pauses.discard(why)
+        self._due = True
+
+    def resize(self, slots: int) -> None:
+        """Run so many at once from now on."""
+        self._pool.resize(slots)
+        self._appetite.resize(slots)
+
     def lap(self, limit: float = LONGEST_SLEEP) -> None:
         """One look at everything; sleeps at most `limit` seconds."""
         try:
@@ -90,7 +125,10 @@ class Ferry:
 
     def _lap(self, limit: float) -> None:
         pool, inbox, now = self._pool, self._inbox, self._boot()
+        if self.held and now >= self._look_at:
+            self._read_orders()
         waiting = pool.waiting()
+        self._appetite.slots = pool.slots
         want = self._want(waiting)
         if inbox.outcomes or self.settler.runs or (self._due and want):
             pause = PAUSE - (now - self._turned)
@@ -106,15 +144,15 @@ class Ferry:
             inbox.sleep(min(limit, HEAD_START))
         elif want:
             self._wait(limit)
-        elif self._suspects.wanted and not self.held and self.open:
+        elif self._suspects.wanted and not self.held and self.open and not self.pauses:
             self._pick(*self._suspects.wanted)
         else:
             until_stuck = STUCK - (now - self._moved) if waiting else LONGEST_SLEEP
-            inbox.sleep(max(0.0, min(limit, until_stuck, PATIENCE if self._suspects.wanted else LONGEST_SLEEP)))
+            self._rest(max(0.0, min(limit, until_stuck, PATIENCE if self._suspects.wanted else LONGEST_SLEEP)))
 
     def _want(self, waiting: int) -> int:
         """How many more claims there is room for."""
-        if not self.open or self._suspects.closed:
+        if not self.open or self.pauses or self._suspects.closed:
             return 0
         held = len(self.held)
         started = held - waiting - len(self._inbox.outcomes) - len(self.settler.runs)
@@ -130,7 +168,7 @@ class Ferry:
     def turn(self, want: int) -> None:
         """Settle what has ended and claim up to `want`, in one commit."""
         self.collect()
-        names = self._lookout.names(fresh=self._drain and not self.held) if want else []
+        names = self._lookout.turn(fresh=self._drain and not self.held) if want else []
         lents: list[Lent] = []
         stopped: list[Stopped] = []
         taken = self._boot()
@@ -146,7 +184,8 @@ class Ferry:
         except StoreError:
             self._undo(lents, taken)
             raise
-        self._turned, self._backoff = self._boot(), 0.0
+        self._turned = self.answered = self._boot()
+        self._backoff = 0.0
         if not made:
             self._undo(lents, taken)
         elif lents:
@@ -167,7 +206,9 @@ class Ferry:
         self._moved = self._boot()
         spent = [run.ended - run.started for run in runs if run.started]
         if spent:
-            self._appetite.ended(len(spent), sum(spent))
+            seconds = sum(spent)
+            self.busy += seconds
+            self._appetite.ended(len(spent), seconds)
         self.settler.add(runs)
 
     def hand_back(self) -> None:
@@ -180,10 +221,11 @@ class Ferry:
     def _claimed(self, asked: int, lents: Sequence[Lent], taken: float) -> None:
         self._appetite.claimed(asked, lents)
         self._lookout.busy()
-        self._miss, self._empty, self._patient_until = 0.0, False, 0.0
+        self._miss, self._empty, self._patient_until, self._idle = 0.0, False, 0.0, False
         runs = self._runs(lents, taken)
         room = asked if self._max_jobs is not None else len(runs)  # a store may lend more than was asked for
-        if not self.open:
+        self.claimed = taken
+        if not self.open or self.pauses:
             room = 0  # the order came while the store was claiming
         for run in runs[room:]:
             run.hand_back()
@@ -251,11 +293,18 @@ class Ferry:
     # Sleeping in the store
 
     def _wait(self, limit: float) -> None:
+        if not self._idle and not self.held:
+            self._idle = True
+            self.on_idle()
         store, names, start = self._shift.link.store, self._lookout.names(), self._boot()
         sleep = min(limit, self._lookout.sleep(), BUSY_SLEEP if self.held else LONGEST_SLEEP)
         if self._drain and not self.held:  # then look again whether it may end
             again = min(self._awaited.values()) + LATE if self._awaited else self._patient_until
             sleep = min(sleep, max(0.0, again - start))
+        if self.desk is not None:
+            if self._miss and start - self._read_at >= LONGEST_MISS:
+                self._read_orders()  # the wake-up that brought no job may have been for one
+            names = [*names, self.desk.queue]
         if not names:
             self._inbox.sleep(sleep)
             woken = False
@@ -263,6 +312,8 @@ class Ferry:
             if self._miss:
                 self._inbox.nap(self._miss)
             woken = self._inbox.sleep_in(lambda: store.wait(names, sleep), store.wake)
+            self.answered = self._boot()
+            self._look_at = self.answered + ORDERS
         if woken:
             self._due = True
             self._miss = min(2 * self._miss or FIRST_MISS, LONGEST_MISS)
@@ -270,6 +321,23 @@ class Ferry:
             self._miss = 0.0
             self._lookout.idle()
             self._due = (self._drain and not self.held) or sleep == LONGEST_WAIT
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep: there is no room for claims, so only an outcome or an order can change anything."""
+        inbox, desk, store = self._inbox, self.desk, self._shift.link.store
+        if desk is None:
+            inbox.sleep(seconds)
+        elif self.held:
+            inbox.sleep(min(seconds, max(0.0, self._look_at - self._boot())))
+        elif inbox.sleep_in(lambda: store.wait((desk.queue,), min(seconds, LONGEST_WAIT)), store.wake):
+            self._read_orders()
+
+    def _read_orders(self) -> None:
+        """One question to the store: while the worker is busy each second, else after a wake-up that no job explains."""
+        self._read_at = self._boot()
+        self._look_at = self._read_at + ORDERS
+        if self.desk is not None and self.desk.read():
+            self._miss = 0.0
 
     def _pick(self, queue: str, job_id: str) -> None:
         """Nothing else is held: take the suspect that waits to run alone. On an engine without `pick`: one job, whichever comes."""

@@ -56,7 +56,7 @@ class Judge:
 
     def failed(self, run: Run, error: str, trace: str = "", *, outcome: str = "failed") -> None:
         """It ended badly, with these words and no exception."""
-        if run.verdict and outcome != "timeout":
+        if run.verdict and outcome not in ("timeout", "killed"):
             return self.overruled(run)
         delay = self._policy(run).delay(run.lent.attempt, None, random)
         return self._ended(run, delay, outcome, clean(error), trace)
@@ -83,6 +83,8 @@ class Judge:
             run.hand_back()
         elif run.verdict is Verdict.CANCELLED:
             run.end = End.CANCELLED
+        elif run.verdict is Verdict.KILLED:
+            self.failed(run, "killed by an operator", outcome="killed")
         else:
             allowed = run.deadline - run.started
             text = f"timed out after {spoken(allowed)}" if allowed < NEVER else "timed out"

@@ -15,6 +15,7 @@ from ..failure import one_line
 from ..handle import CANCEL
 from ..store import Feature
 from .journal import Journal
+from .pools.pool import Pool
 from .run import Run, Shift, Verdict
 
 CHUNK = 500  # leases a call
@@ -25,6 +26,8 @@ LOOK = 1.0  # seconds between two looks for jobs that were called back
 class Keeper:
     """`held` answers the runs to keep; `stop` ends one whose verdict stands. `tick` and `look` do the work, the thread only calls them."""
 
+    beat: Callable[[], None] = staticmethod(lambda: None)  # what else is to be done each second or so; it raises nothing
+
     def __init__(self, shift: Shift, journal: Journal, held: Callable[[], Sequence[Run]], stop: Callable[[Run], object]) -> None:
         self._shift = shift
         self._journal = journal
@@ -33,6 +36,10 @@ class Keeper:
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
         self._failing = False
+
+    def use(self, pool: Pool) -> None:
+        """Another pool than it was made with; before `start`."""
+        self._stop = pool.stop
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ropeway-keeper", daemon=True)
@@ -51,6 +58,7 @@ class Keeper:
                 next_tick = clock.boot() + third
                 self._safely(self.tick)
             self._safely(self.look)
+            self.beat()
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:

@@ -3,12 +3,16 @@
     stop        nothing more is claimed, the hand goes back at once, what runs has the grace to end
     stop again  the grace is over now
     quiet       nothing more is claimed; what is held goes on, without haste
+    errands     whatever else is to be done by the thread that claims, between two of its laps
 
 When the grace is over: what can be stopped (a coroutine, a command) is, and goes back uncounted. A function in a thread cannot be: it
 goes back uncounted too, but due only a second later, by when this process should be gone; `stuck` says that there are such.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
 
 from ..errors import StoreError
 from .ferry import Ferry
@@ -37,20 +41,42 @@ class Landing:
         self._grace = grace
         self._orders = 0
         self._quiet = False
+        self._errands: deque[Callable[[], object]] = deque()
         self._until = NEVER  # when the grace is over
+
+    def use(self, pool: Pool) -> None:
+        """Another pool than it was made with; before `run`."""
+        self._pool = pool
 
     def stop(self) -> None:
         self._orders += 1
+        self._inbox.ring()
+
+    def stop_now(self) -> None:
+        """As two orders to stop."""
+        self._orders += 2
         self._inbox.ring()
 
     def quiet(self) -> None:
         self._quiet = True
         self._inbox.ring()
 
+    def send(self, errand: Callable[[], object]) -> None:
+        """Have this called by the thread that claims, soon. From any thread, and from a signal handler."""
+        self._errands.append(errand)
+        self._inbox.ring()
+
+    @property
+    def state(self) -> str:
+        """stopping or quiet; nothing while it goes on."""
+        return "stopping" if self._orders else "quiet" if self._quiet else ""
+
     def run(self) -> int:
         """Until stopped, drained or done; the exit code (see Worker.run)."""
         ferry, boot = self._ferry, self._shift.boot
         while True:
+            while self._errands:
+                self._errands.popleft()()
             if self._orders or self._quiet:
                 self._obey()
             if ferry.finished or boot() >= self._until:

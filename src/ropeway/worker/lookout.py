@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..link import Link
-from ..names import check_patterns, matching
+from ..names import matching
+from .fleet.weights import Turns, split
 
 LONGEST_WAIT = 600.0  # without a wildcard the store's own `wait` knows all; this is for whatever it may have missed
 FIRST_LOOK = 0.25  # seconds between two looks for new queues; doubled while nothing comes
@@ -17,7 +18,8 @@ class Lookout:
     """Patterns, read anew: a queue made after the worker is found without a restart."""
 
     def __init__(self, link: Link, patterns: Sequence[str]) -> None:
-        self.patterns = check_patterns(patterns)
+        self.patterns, weights = split(patterns)
+        self._turns = Turns(weights) if weights else None
         self._link = link
         self._fixed = not any(c in pattern for pattern in self.patterns for c in "*?[")
         self._names: list[str] | None = None
@@ -33,6 +35,16 @@ class Lookout:
             self._looked = self._link.clock.boot()
             self._longest = min(max(LONGEST_LOOK[0], SHARE * (self._looked - now)), LONGEST_LOOK[1])
         return self._names
+
+    @property
+    def known(self) -> list[str]:
+        """What the patterns meant when it was last asked."""
+        return self._names or []
+
+    def turn(self, *, fresh: bool = False) -> list[str]:
+        """The queues in the order of the next claim: with weights, whose turn it is comes first."""
+        names = self.names(fresh=fresh)
+        return names if self._turns is None else self._turns.order(names)
 
     def sleep(self) -> float:
         """How long to sleep at most."""

@@ -31,6 +31,7 @@ class Verdict(IntEnum):
     TIMEOUT = 2
     RETURNED = 3  # the worker stops: given back, uncounted
     CANCELLED = 4  # its producer called it back
+    KILLED = 5  # an operator ended it: a try that failed
 
 
 class End(IntEnum):

@@ -1,0 +1,57 @@
+"""Pause everything: one switch for a whole store, kept as the switch of a queue that holds no jobs.
+
+Workers read it when they start, with each of their notes, and when an order tells them to: whoever turns it gives that order to all who
+are there. A worker writes its note first and reads the switch after, and who turns the switch does so first and lists the workers after,
+so one of the two always sees the other.
+"""
+
+from __future__ import annotations
+
+from ...errors import RopewayError
+from ...job import State
+from ...link import Link
+from ...store import Feature, Query, Store
+from . import notice
+
+ALL = "_all"
+
+
+def paused(store: Store) -> str | None:
+    """Why everything is paused; None when it is not."""
+    if Feature.SWITCHES not in store.features:
+        return None
+    return store.counts((ALL,))[ALL].claim_stopped
+
+
+def pause(link: Link, reason: str = "") -> int:
+    """No worker of this store starts a job from now on; what runs goes on. How many workers were told; those that are not there yet see
+    it when they start. Raises BadValue for a reason that is too long."""
+    link.store.pause((ALL,), claim=True, reason=reason)
+    return _tell(link)
+
+
+def resume(link: Link) -> int:
+    """Go on. How many workers were told. What was paused by a queue's own switch, or by an order to one worker, stays paused."""
+    link.store.pause((ALL,), claim=False)
+    link.store.drop((ALL,))
+    return _tell(link)
+
+
+def _tell(link: Link) -> int:
+    from .members import workers
+
+    told = 0
+    for member in workers(link):
+        try:
+            member.send("look")
+            told += 1
+        except RopewayError:
+            continue  # it sees the switch with its next note
+    return told
+
+
+def forget_orders(store: Store, worker: str) -> None:
+    """The queue of orders of a worker that is no more."""
+    queue = notice.ORDERS + worker
+    store.delete(Query(queues=(queue,), states=frozenset(State) - {State.RUNNING}, limit=None))
+    store.drop((queue,))
