@@ -52,7 +52,7 @@ class TaskWork:
         self._bound: dict[str, Bound] = {}
         self._watchman: Watchman | None = None
         self._background: Background | None = None
-        tasks.check_plain()
+        self._check()
 
     def __call__(self, run: Run) -> None:
         try:
@@ -102,12 +102,20 @@ class TaskWork:
             self._judge.raised(run, error)
         else:
             self._judge.done(run, value)
+        self._over(run)
+
+    @staticmethod
+    def _over(run: Run) -> None:
         run.given = run.stop = None
         if run.claim is not None:
             run.claim.over()
             run.claim = None
 
     # Made once a task
+
+    def _check(self) -> None:
+        """Raises BadValue for what cannot go around runs here."""
+        self._tasks.check_plain()
 
     def _through_middleware(self, task: Task[..., Any, Any], call: Callable[[Run], Any]) -> Callable[[Run], Any]:
         layers = self._tasks.around(task)

@@ -77,7 +77,8 @@ class ThreadPool:
         self._hand.nudge(self._made)
 
     def host(self, work: Callable[[], int]) -> int:
-        return in_thread(work)
+        """The main thread is kept free for signals; another one may do the work itself."""
+        return in_thread(work) if threading.current_thread() is threading.main_thread() else work()
 
     def close(self) -> None:
         self._hand.close(self._made)

@@ -1,0 +1,48 @@
+"""Which pool is meant by `pool=`, made with what it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import BadValue
+from ..execution import TaskWork
+from ..inbox import Inbox
+from ..judge import Judge
+from ..run import Shift
+from .pool import Pool
+from .threads import ThreadPool
+
+if TYPE_CHECKING:
+    from ...tasks import Tasks
+    from ..command import CommandRunner
+
+POOLS = ("thread", "process", "async", "uvloop")
+FEW, MANY = 4, 100  # jobs at once when nobody says: of threads and processes, and of coroutines
+
+
+def make_pool(
+    pool: str | CommandRunner,
+    slots: int | None,
+    shift: Shift,
+    inbox: Inbox,
+    judge: Judge,
+    tasks: Tasks | None,
+) -> Pool:
+    """The pool of that name, or one whose slots do what a runner says. `slots` None: as many as are usual for it.
+
+    Raises BadValue for a name that is none, or without tasks to run; ConfigError for what this machine or program lacks."""
+    if not isinstance(pool, str):
+        return ThreadPool(slots or FEW, shift, inbox, judge, lambda _: pool.work(judge))
+    if pool not in POOLS:
+        raise BadValue(f"there is no pool {ascii(pool)[:40]}; take one of {' '.join(POOLS)}, or a runner such as CommandRunner")
+    if tasks is None:
+        raise BadValue("a worker without a runner needs tasks to run")
+    if pool == "thread":
+        return ThreadPool(slots or FEW, shift, inbox, judge, lambda stuck: TaskWork(tasks, judge, stuck))
+    if pool == "process":
+        from .processes import ProcessPool
+
+        return ProcessPool(slots or FEW, shift, inbox, judge, tasks)
+    from .loop import LoopPool
+
+    return LoopPool(slots or MANY, shift, inbox, judge, tasks, fast=pool == "uvloop")

@@ -1,0 +1,89 @@
+"""A task's run in the event loop: the same steps as in a thread, awaited. Plain functions are called in a thread beside the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ...middleware import compose_awaited
+from ...tasks import Task, TaskClaim, Tasks
+from ...tasks.context import running
+from ..execution import TaskWork
+from ..judge import Judge
+from ..run import Run
+from .aside import Aside
+
+Awaited = Callable[[Run], Coroutine[Any, Any, Any]]
+
+
+class LoopWork(TaskWork):
+    """Runs the tasks of a registry. `timed` is told of a coroutine with a deadline, `stuck` of a thread that did not end at its own."""
+
+    def __init__(self, tasks: Tasks, judge: Judge, stuck: Callable[[Run], None], timed: Callable[[Run], None]) -> None:
+        super().__init__(tasks, judge, stuck)
+        self._timed_run = timed
+        self._aside = Aside()
+        self.beside: set[int] = set()  # the id() of each run that is in a thread, and so cannot be cancelled
+
+    async def drive(self, run: Run) -> None:
+        """Do the run, in a context of its own; fills in how it ended and raises nothing."""
+        running.set(run)
+        try:
+            bound = self._bound.get(run.lent.job.task) or self._find(run)
+            if bound is None:
+                return
+            if run.lent.job.source is None:
+                decoded = self._decode(run, bound)
+            else:
+                decoded = await self._aside.call(lambda: self._decode(run, bound))
+            if not decoded:
+                return
+            value = await bound.call(run)
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's; the loop goes on
+            self._judge.raised(run, error)
+        else:
+            self._judge.done(run, value)
+        self._over(run)
+
+    def close(self) -> None:
+        super().close()
+        self._aside.close()
+
+    def _check(self) -> None:
+        """Both kinds of middleware are fine here."""
+
+    def _through_middleware(self, task: Task[..., Any, Any], call: Awaited) -> Awaited:
+        layers = self._tasks.around(task)
+        if not layers:
+            return call
+        chain = compose_awaited(layers, lambda claim: call(claim.run))
+        return lambda run: chain(TaskClaim.of(run))
+
+    def _caller(self, task: Task[..., Any, Any]) -> Awaited:
+        from inspect import iscoroutinefunction
+
+        function, apply, timeout = task.function, task.arguments.call, task.timeout
+        if not iscoroutinefunction(function):
+            return self._in_thread(function, apply, timeout)
+        if timeout is None:
+            return lambda run: apply(function, run.given)  # type: ignore[no-any-return]
+
+        def timed(run: Run) -> Any:
+            run.deadline = run.started + timeout
+            self._timed_run(run)
+            return apply(function, run.given)
+
+        return timed
+
+    def _in_thread(self, function: Callable[..., Any], apply: Callable[..., Any], timeout: float | None) -> Awaited:
+        async def call(run: Run) -> Any:
+            self.beside.add(id(run))
+            try:
+                if timeout is None:
+                    return await self._aside.call(lambda: apply(function, run.given))
+                run.deadline = run.started + timeout
+                return await self._aside.call(lambda: self._guard().call(run, lambda: apply(function, run.given)))
+            finally:
+                self.beside.discard(id(run))
+
+        return call
