@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -29,10 +29,11 @@ class Counters(Struct):
 
 
 class Journal:
-    """Counts, and tells. Used by the ferry and, for single lines, by the keeper."""
+    """Counts, and tells. Used by the ferry and, for single lines, by the keeper. `ended` is told of the runs that a hook may wait for."""
 
     def __init__(self, shift: Shift, counters: Counters) -> None:
         self.counters = counters
+        self.ended: Callable[[str, Sequence[Run]], None] = lambda *_: None
         self._shift = shift
 
     def taken(self, runs: Sequence[Run]) -> None:
@@ -53,11 +54,13 @@ class Journal:
                 counters.retried += count
                 counters.failed += count
                 self._tell("retried", group)
+                self.ended("on_retry", group)
             elif end is End.BURIED:
                 counters.buried += count
                 counters.failed += sum(1 for run in group if run.started)
                 self._tell("buried", group)
                 self._warn_buried(group)
+                self.ended("on_failure", group)
             elif end is End.RETURNED:
                 counters.returned += count
                 if stale := [run for run in group if run.stale]:
@@ -73,6 +76,7 @@ class Journal:
         self.counters.lost += len(runs)
         self.counters.ran += sum(1 for run in runs if run.started)
         self._tell("lost", runs)
+        self.ended("on_lost", [run for run in runs if run.started])
         run, more = runs[0], f"; so it is with {len(runs) - 1} more" if len(runs) > 1 else ""
         self.warn(
             "job %s of queue %s: its lease was lost, another may have run it; what this run came to (%s) was not recorded%s",

@@ -1,0 +1,1 @@
+"""Tests of what surrounds tasks: registries, middleware, hooks, codecs, the executor, and the kit for tests."""
