@@ -15,7 +15,7 @@ from .events import Listener
 from .handle import Handle
 from .ids import check_id
 from .link import Link
-from .names import check_name, check_patterns
+from .names import check_name
 from .notes import Notes
 from .queue import Queue
 from .retry import Retry
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .tasks import Decorate, Task, TaskOptions, Tasks
     from .worker import CommandRunner, Worker
+    from .worker.fleet import Member
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,6 +61,7 @@ class WorkerOptions(TypedDict, total=False):
     max_jobs: int | None  # end after that many runs
     retry: Retry
     progress: bool
+    max_memory: int | None  # bytes: end, when the jobs have, once the process has grown so large
 
 
 class Broker:
@@ -155,7 +157,33 @@ class Broker:
         from .worker import Worker
 
         chosen: dict[str, Any] = {**self.config.worker.options(), **options}
-        return Worker(self._link, self.tasks, check_patterns(patterns or (os.environ.get("ROPEWAY_QUEUE") or "default",)), **chosen)
+        return Worker(self._link, self.tasks, patterns or (os.environ.get("ROPEWAY_QUEUE") or "default",), **chosen)
+
+    def workers(self) -> list[Member]:
+        """The workers of this store, by id: what each last told of itself (`seen`), and a way to give it orders. Dead ones of this host are
+        struck off, those of other hosts leave the list when they have been silent for too long."""
+        from .worker.fleet import workers
+
+        return workers(self._link)
+
+    def pause(self, reason: str = "") -> None:
+        """Pause everything: no worker of this store starts a job until `resume`; what runs goes on. Raises BadValue for a reason of more
+        than 1,000 characters. `Queue.pause` is for one queue."""
+        from .worker.fleet.switch import pause
+
+        pause(self._link, reason)
+
+    def resume(self) -> None:
+        """Go on, after `pause`. Queues that were paused by themselves stay so."""
+        from .worker.fleet.switch import resume
+
+        resume(self._link)
+
+    def paused(self) -> str | None:
+        """The reason for which everything is paused, perhaps empty; None when it is not."""
+        from .worker.fleet.switch import paused
+
+        return paused(self._link.store)
 
     def copy(self, target: Broker, *patterns: str, running: bool = False) -> list[Carried]:
         """Copy the jobs of the queues that the patterns mean, or all, into the store of another connection, as they stand: ids, priority,
@@ -193,6 +221,10 @@ class Broker:
 
     acopy = twin(copy)
     aring = twin(ring)
+    aworkers = twin(workers)
+    apause = twin(pause)
+    aresume = twin(resume)
+    apaused = twin(paused)
     aqueues = twin(queues)
     acounts = twin(counts)
 

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT while a worker owns the main thread, and the way to wait there without missing one."""
+"""The signals of a worker that owns the main thread, and the way to wait there without missing one."""
 
 from __future__ import annotations
 
@@ -6,32 +6,42 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from types import FrameType, TracebackType
+from collections.abc import Callable, Mapping
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Any, NoReturn
 
 KILLED = 143
 
+Orders = dict[int, Callable[[], None]]  # what each signal means
+
 
 class Signals:
-    """As a context manager: either signal calls `stop`; what was there before is put back at the end. `seen` counts them.
+    """As a context manager: SIGTERM and SIGINT call `stop`, and `seen` counts them; `others` says what further signals call, but those that
+    are ignored when it begins (by nohup, say) stay so. What was there before is put back at the end.
 
     The third one ends the process here and now, whatever the store or a job is blocked in: what it holds is left to the lease.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], others: Mapping[int, Callable[[], None]] = MappingProxyType({})) -> None:
         self.seen = 0
         self._stop = stop
+        self._others = others
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._got)
+        for other in self._others:
+            if signal.getsignal(other) is not signal.SIG_IGN:
+                self._before[other] = signal.signal(other, self._order)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _order(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._others[number]()
 
     def _got(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
         self.seen += 1

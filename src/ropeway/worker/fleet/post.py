@@ -16,6 +16,12 @@ from .presence import Presence
 from .stacks import stacks
 from .tidying import Tidying
 
+
+def kind_of(pool: object) -> str:
+    """The word for a pool, as a worker was given it."""
+    return pool if isinstance(pool, str) else "thread" if pool is None else "command"
+
+
 BY_ORDER, BY_SWITCH = "order", "switch"  # why a worker is paused: it was told so itself, or the whole store is
 
 

@@ -7,6 +7,9 @@ so one of the two always sees the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from ...errors import RopewayError
 from ...job import State
 from ...link import Link
@@ -33,7 +36,7 @@ def pause(link: Link, reason: str = "") -> int:
 def resume(link: Link) -> int:
     """Go on. How many workers were told. What was paused by a queue's own switch, or by an order to one worker, stays paused."""
     link.store.pause((ALL,), claim=False)
-    link.store.drop((ALL,))
+    remove(link.store, (ALL,))
     return _tell(link)
 
 
@@ -52,6 +55,11 @@ def _tell(link: Link) -> int:
 
 def forget_orders(store: Store, worker: str) -> None:
     """The queue of orders of a worker that is no more."""
-    queue = notice.ORDERS + worker
-    store.delete(Query(queues=(queue,), states=frozenset(State) - {State.RUNNING}, limit=None))
-    store.drop((queue,))
+    remove(store, (notice.ORDERS + worker,))
+
+
+def remove(store: Store, queues: Sequence[str]) -> None:
+    """These queues with all that is in them; one in which a job runs stays."""
+    store.delete(Query(queues=tuple(queues), states=frozenset(State) - {State.RUNNING}, limit=None))
+    with suppress(AttributeError):
+        store.drop(queues)

@@ -11,16 +11,15 @@ from collections.abc import Callable
 from random import random
 
 from ...errors import RopewayError
-from ...job import State
 from ...link import Link
-from ...store import Feature, Query
+from ...store import Feature
 from . import notice
+from .switch import remove
 
 OWNERS = {notice.ORDERS: notice.PREFIX, "_reply.": "reply/"}  # how such queues begin, and the presence note of their owner
 GUARD = "fleet/tidied"
 EACH = 600.0  # seconds between two looks of one worker, half as much more or less
 SURE = 60.0  # seconds between the two looks at one queue
-_KEPT = frozenset(State) - {State.RUNNING}
 
 
 class Tidying:
@@ -53,8 +52,7 @@ class Tidying:
         gone = [queue for queue, since in self._missed.items() if queue in orphans and now - since >= SURE]
         self._missed = {queue: self._missed.get(queue, now) for queue in orphans if queue not in gone}
         if gone:
-            store.delete(Query(queues=tuple(gone), states=_KEPT, limit=None))
-            store.drop(gone)
+            remove(store, gone)
         return gone
 
     def _orphans(self) -> set[str]:
