@@ -11,7 +11,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "handles": ("link", "options", "source", "failure", "handle", "claim", "carry", "operate", "queue", "aio"),
     "work": ("tasks", "middleware", "hooks", "worker"),
     "lobby": ("config", "broker"),
-    "doors": ("log", "cli", "__main__", ""),
+    "doors": ("log", "cli", "server", "__main__", ""),
 }
 
 # The side room: it may use every floor below the doors; of the house only the doors may know that it is there.

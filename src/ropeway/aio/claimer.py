@@ -23,7 +23,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02  # after a wake-up that brought noth
 class Wanted(Request):
     """A wish for up to `limit` jobs of `queue`, answered with what came, or with nothing at the `deadline` (None: never)."""
 
-    __slots__ = ("deadline", "give_back", "limit", "patient", "queue")
+    __slots__ = ("bound", "deadline", "give_back", "limit", "patient", "queue")
 
     def __init__(
         self,
@@ -35,8 +35,10 @@ class Wanted(Request):
         future: Future[Any],
         loop: AbstractEventLoop,
         give_back: Callable[[list[Lent]], None],
+        bound: bool = True,  # whether the claim ends with this process (store.Holder)
     ) -> None:
         super().__init__((), future, loop, lease)
+        self.bound = bound
         self.queue = queue
         self.limit = limit
         self.deadline = deadline
@@ -138,20 +140,20 @@ class Claimer:
     def _serve(self, line: list[Wanted]) -> tuple[list[Wanted], bool]:
         """Give what is due to those who wait, in the order in which they came; those who go on waiting, and whether anything was given."""
         now = self._link.clock.boot()
-        groups: dict[tuple[str, float], list[Wanted]] = {}
+        groups: dict[tuple[str, float, bool], list[Wanted]] = {}
         for wanted in line:
-            groups.setdefault((wanted.queue, wanted.lease), []).append(wanted)
+            groups.setdefault((wanted.queue, wanted.lease, wanted.bound), []).append(wanted)
         told: list[Told] = []
-        for (queue, lease), group in groups.items():
-            told.extend(self._claim(queue, lease, group, now))
+        for (queue, lease, bound), group in groups.items():
+            told.extend(self._claim(queue, lease, bound, group, now))
         answer(told)
         ended = {id(request) for request, _, _ in told}
         return [wanted for wanted in line if id(wanted) not in ended], any(lents for _, lents, _ in told)
 
-    def _claim(self, queue: str, lease: float, group: list[Wanted], now: float) -> list[Told]:
+    def _claim(self, queue: str, lease: float, bound: bool, group: list[Wanted], now: float) -> list[Told]:
         try:
             count = min(GROUP, sum(wanted.limit for wanted in group))
-            lents = sound(self._link, self._link.store.claim((queue,), count, lease, self._link.holder()))
+            lents = sound(self._link, self._link.store.claim((queue,), count, lease, self._link.holder(bound)))
             stopped = None
         except Stopped as error:
             lents, stopped = [], error

@@ -55,12 +55,18 @@ class Facade:
     async def extend(self, receipt: str, lease: float) -> bool:
         return (await self._join("extend", (receipt,), 0, lease))[0]
 
-    async def claim(self, queue: str, limit: int, lease: float, timeout: float | None, *, patient: bool = False) -> list[Lent]:
-        """As `Queue.take`. Cancelled: what was claimed for it meanwhile goes back, uncounted."""
+    async def settle(self, verb: str, what: Sequence[Any], lease: float = 0.0) -> list[bool]:
+        """Many at once. `verb`: ack, nack, bury or extend (then `lease` says for how long)."""
+        return await self._join(verb, what, 0, lease)
+
+    async def claim(
+        self, queue: str, limit: int, lease: float, timeout: float | None, *, patient: bool = False, bound: bool = True
+    ) -> list[Lent]:
+        """As `Queue.take`. Cancelled: what was claimed for it meanwhile goes back, uncounted. `bound`: see store.Holder."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Lent]] = loop.create_future()
         deadline = None if timeout is None else self._link.clock.boot() + timeout
-        self.claimer.ask(Wanted(queue, limit, lease, deadline, patient, future, loop, self.give_back))
+        self.claimer.ask(Wanted(queue, limit, lease, deadline, patient, future, loop, self.give_back, bound))
         try:
             return await future
         except asyncio.CancelledError:

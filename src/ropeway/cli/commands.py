@@ -23,6 +23,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "resume": "switches",
         "purge": "switches",
     },
+    "Serve": {"serve": "serve"},
     "Carry": {"copy": "carry", "export": "carry", "import": "carry", "migrate": "migrate"},
     "Shell": {"completion": "completion"},
 }
@@ -48,7 +49,8 @@ ELSEWHERE = {
     "touch": "extend",
     "renew": "extend",
     "worker": "work",
-    "server": "work",
+    "server": "serve",
+    "http": "serve",
     "list": "ls",
     "queues": "ls",
     "status": "ls",

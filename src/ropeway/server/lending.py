@@ -1,0 +1,160 @@
+"""Jobs are lent out and settled: claims with a long poll, and the four ways in which a claim goes on or ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.responses import Response
+
+from ..aio import facade
+from ..broker import Broker
+from ..codec import encode_body
+from ..durations import seconds
+from ..errors import BadValue
+from ..job import Attempt
+from ..store import Ack, Handback, Lent
+from . import asking
+from .asking import BATCH
+from .doors import Call, Door
+from .grants import Role
+from .problems import Refusal, problem
+from .stopping import Stopping
+
+LONGEST_POLL = 300.0  # seconds that one request may wait
+SHORTEST_LEASE = 1.0
+
+Span = float | str
+
+
+class AckRow(Struct, forbid_unknown_fields=True):
+    """One ack that says more than its receipt."""
+
+    receipt: str
+    result: Any = None
+    keep: Span | None = None
+
+
+class Acks(Struct, forbid_unknown_fields=True):
+    """The body of /v1/ack."""
+
+    receipts: list[str] = []
+    acks: list[AckRow] = []
+
+
+class Handbacks(Struct, forbid_unknown_fields=True):
+    """The body of /v1/nack and /v1/bury."""
+
+    receipts: list[str]
+    delay: Span = 0
+    error: str = ""
+    restore: bool = False
+
+
+class Extensions(Struct, forbid_unknown_fields=True):
+    """The body of /v1/extend."""
+
+    receipts: list[str]
+    lease: Span = 30.0
+
+
+def doors(broker: Broker, stopping: Stopping) -> list[Door]:
+    """The doors of this family."""
+    link = broker.link
+    side = facade(link)
+
+    async def claim(call: Call) -> Response:
+        given = asking.query(call, {"limit", "lease", "wait"})
+        limit = asking.number(given.get("limit", "1"), "limit", 1, BATCH)
+        lease = asking.span(given["lease"], "lease") if "lease" in given else broker.queue(call.queue).settings.lease
+        wait = asking.span(given.get("wait", "0"), "wait")
+        if lease < SHORTEST_LEASE or wait > LONGEST_POLL:
+            raise BadValue(f"a lease is at least {SHORTEST_LEASE:g} s, a wait at most {LONGEST_POLL:g} s; nothing was claimed")
+        lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
+        if not lents:
+            return Response(status_code=204)
+        return _json([_row(lent) for lent in lents])
+
+    async def ack(call: Call) -> Response:
+        given = await asking.json(call, Acks)
+        acks = [Ack(receipt) for receipt in given.receipts]
+        for row in given.acks:
+            result, kind = (None, "") if row.result is None else encode_body(row.result)
+            if isinstance(row.result, str):  # as JSON, so that it comes back as it went
+                result, kind = msgspec.json.encode(row.result), "application/json"
+            acks.append(Ack(row.receipt, result, kind, None if row.keep is None else seconds(row.keep, "keep")))
+        return _answers(await side.settle("ack", _bounded(acks)))
+
+    async def hand_back(call: Call) -> Response:
+        verb = call.url.path.rpartition("/")[2]
+        given = await asking.json(call, Handbacks)
+        delay, now = seconds(given.delay, "delay"), link.clock.now()
+        outcome = "discarded" if verb == "bury" else "failed" if given.error else "returned"
+        attempt = Attempt(0, now, now, call.grant.name, outcome, given.error[:2000]) if given.error or verb == "bury" else None
+        handbacks = [Handback(receipt, delay, attempt, given.restore) for receipt in given.receipts]
+        return _answers(await side.settle(verb, _bounded(handbacks)))
+
+    async def extend(call: Call) -> Response:
+        given = await asking.json(call, Extensions)
+        return _answers(await side.settle("extend", _bounded(given.receipts), seconds(given.lease, "lease")))
+
+    return [
+        Door("POST", "/v1/queues/{q}/claims", Role.CONSUME, claim, says="Claim jobs, waiting for the first of them up to `wait`"),
+        Door("POST", "/v1/ack", Role.CONSUME, ack, says="Done: the jobs leave, or are kept with their result"),
+        Door("POST", "/v1/nack", Role.CONSUME, hand_back, says="Give jobs back, due again after `delay`"),
+        Door("POST", "/v1/bury", Role.CONSUME, hand_back, says="Give jobs up: kept as dead, with the reason"),
+        Door("POST", "/v1/extend", Role.CONSUME, extend, says="Renew leases"),
+    ]
+
+
+async def patiently(call: Call, asked: Coroutine[Any, Any, list[Lent]], stopping: Stopping) -> list[Lent]:
+    """Wait for a claim as long as its client and this server do. What comes too late is given back, uncounted: the facade sees to that
+    when its task is cancelled."""
+    claiming = asyncio.ensure_future(asked)
+    others = [asyncio.ensure_future(_gone(call)), asyncio.ensure_future(stopping.wait())]
+    try:
+        await asyncio.wait((claiming, *others), return_when=asyncio.FIRST_COMPLETED)
+        if claiming.done():
+            return claiming.result()
+        if stopping.begun:
+            return []
+        raise Refusal(400, "the client has gone; nothing stays claimed")
+    finally:
+        for other in others:
+            other.cancel()
+        if not claiming.done():
+            claiming.cancel()
+
+
+async def _gone(call: Call) -> None:
+    """Ends when the client closes the connection."""
+    while (await call.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _bounded(what: list[Any]) -> list[Any]:
+    if not 1 <= len(what) <= BATCH:
+        raise BadValue(f"give 1 to {BATCH} receipts, not {len(what)}; nothing was done")
+    return what
+
+
+def _answers(answers: list[bool]) -> Response:
+    if not any(answers):
+        text = "no lease of these is valid any more: others may hold the jobs, or they have ended; nothing was changed"
+        return problem(409, text, "LeaseLost", answers=answers)
+    return _json({"answers": answers})
+
+
+def _row(lent: Lent) -> dict[str, Any]:
+    job = lent.job
+    row = {"id": job.id, "queue": job.queue, "receipt": lent.receipt, "attempt": lent.attempt, "deaths": lent.deaths}
+    row |= {"headers": job.headers, "content_type": job.content_type, "key": job.key, "task": job.task, "priority": job.priority}
+    body = job.body if job.source is None else job.source.read()
+    return row | asking.raw_or_text(body, job.content_type)
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

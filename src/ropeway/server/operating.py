@@ -1,0 +1,148 @@
+"""The operator's verbs: switches, purge, and what is done to jobs by id or by filter."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.responses import Response
+
+from ..broker import Broker
+from ..errors import BadValue
+from ..ids import check_id
+from ..job import State
+from ..names import check_name, shown
+from ..store import Query
+from . import asking
+from .asking import BATCH
+from .doors import Call, Door
+from .grants import Role
+from .problems import Refusal
+
+
+class Switch(Struct, forbid_unknown_fields=True):
+    """The body of pause: which switches, and why."""
+
+    put: bool = False
+    claim: bool = False
+    reason: str = ""
+
+
+class Which(Struct, forbid_unknown_fields=True):
+    """Jobs by id, or by filter. `to`: for move."""
+
+    ids: list[str] = []
+    queue: str = ""
+    state: str = ""
+    task: str = ""
+    key: str = ""
+    error: str = ""
+    q: str = ""
+    to: str = ""
+
+
+def doors(broker: Broker) -> list[Door]:
+    """The doors of this family."""
+    store = broker.link
+
+    async def pause(call: Call) -> Response:
+        given = await asking.json(call, Switch)
+        both = not (given.put or given.claim)  # said nothing: as `ropeway pause`, claims
+        claim = given.claim or both
+        await asyncio.to_thread(
+            store.store.pause, [call.queue], put=True if given.put else None, claim=True if claim else None, reason=given.reason
+        )
+        return Response(status_code=204)
+
+    async def resume(call: Call) -> Response:
+        given = asking.query(call, {"put", "claim"})
+        some = {name: False if given.get(name, "true") == "true" else None for name in ("put", "claim")}
+        await asyncio.to_thread(lambda: store.store.pause([call.queue], put=some["put"], claim=some["claim"]))
+        return Response(status_code=204)
+
+    async def purge(call: Call) -> Response:
+        return _json({"count": await asyncio.to_thread(broker.queue(call.queue).purge)})
+
+    async def requeue(call: Call) -> Response:
+        return _json({"count": await asyncio.to_thread(store.store.requeue, await _which(broker, call))})
+
+    async def delete(call: Call) -> Response:
+        return _json({"count": await asyncio.to_thread(store.store.delete, await _which(broker, call))})
+
+    async def move(call: Call) -> Response:
+        given = await asking.json(call, Which)
+        target = check_name(given.to)
+        if not call.grant.may(Role.OPERATE, target):
+            raise Refusal(403, f"this token has no right to operate {shown(target)}; nothing was moved")
+        moved: list[str] = []
+        for queue, ids in (await _by_queue(broker, call, given)).items():
+            handles = await asyncio.to_thread(broker.queue(queue).move, ids, target)
+            moved += [handle.id for handle in handles]
+        return _json({"count": len(moved), "ids": moved})
+
+    async def cancel(call: Call) -> Response:
+        given = await asking.json(call, Which)
+        answers = {}
+        for queue, ids in (await _by_queue(broker, call, given)).items():
+            for job_id in ids:
+                answers[job_id] = await broker.handle(queue, job_id).acancel()
+        return _json({"answers": answers, "count": sum(answers.values())})
+
+    return [
+        Door("POST", "/v1/queues/{q}/pause", Role.OPERATE, pause, says="Switch a queue off: for claims, for puts, or both"),
+        Door("POST", "/v1/queues/{q}/resume", Role.OPERATE, resume, says="Switch it on again"),
+        Door("POST", "/v1/queues/{q}/purge", Role.OPERATE, purge, says="Remove every job that is not running"),
+        Door("POST", "/v1/jobs/requeue", Role.OPERATE, requeue, says="Make jobs ready now"),
+        Door("POST", "/v1/jobs/delete", Role.OPERATE, delete, says="Remove jobs that are not running"),
+        Door("POST", "/v1/jobs/move", Role.OPERATE, move, says="Carry jobs to another queue"),
+        Door("POST", "/v1/jobs/cancel", Role.OPERATE, cancel, says="Call jobs back, waiting or running"),
+    ]
+
+
+async def _which(broker: Broker, call: Call) -> Query:
+    """The query of a body; only queues that this token may operate, and never all jobs by an empty filter."""
+    given = await asking.json(call, Which)
+    if not any((given.ids, given.queue, given.state, given.task, given.key, given.error, given.q)):
+        raise BadValue("say which jobs: ids, queue, state, task, key, error or q; nothing was done")
+    names = [check_name(name) for name in given.queue.split(",")] if given.queue else await broker.aqueues()
+    seen = call.grant.seen(names, Role.OPERATE)
+    if given.queue and len(seen) < len(names):
+        raise Refusal(403, f"this token has no right to operate {shown(given.queue)}; nothing was done")
+    return Query(
+        queues=tuple(seen),
+        states=frozenset(State(word) for word in given.state.split(",") if _state(word)) if given.state else None,
+        ids=_ids(given) or None,
+        key=given.key,
+        task=given.task,
+        error=given.error,
+        text=given.q,
+        limit=None,
+    )
+
+
+async def _by_queue(broker: Broker, call: Call, given: Which) -> dict[str, list[str]]:
+    """The ids, by the queues that they are in; those that this token may not operate are unknown to it."""
+    found = await asyncio.to_thread(broker.store.browse, Query(ids=_ids(given), limit=None))
+    queues: dict[str, list[str]] = {}
+    for entry in found:
+        if call.grant.may(Role.OPERATE, entry.job.queue):
+            queues.setdefault(entry.job.queue, []).append(entry.job.id)
+    return queues
+
+
+def _ids(given: Which) -> tuple[str, ...]:
+    if len(given.ids) > BATCH:
+        raise BadValue(f"at most {BATCH} ids, not {len(given.ids)}; nothing was done")
+    return tuple(map(check_id, given.ids))
+
+
+def _state(word: str) -> bool:
+    if word not in set(State):
+        raise BadValue(f"{shown(word)} is no state; nothing was done. There are: {' '.join(State)}")
+    return True
+
+
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

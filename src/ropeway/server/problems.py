@@ -1,0 +1,105 @@
+"""Errors as answers: every error of ropeway's tree has its status, and a body of application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.responses import Response
+
+from ..errors import (
+    BadBody,
+    BadName,
+    BadValue,
+    ConfigError,
+    Conflict,
+    LeaseLost,
+    NotAllowed,
+    RemoteError,
+    RopewayError,
+    Stopped,
+    StoreError,
+    Timeout,
+    Unsupported,
+)
+
+STATUS: dict[type[RopewayError], int] = {
+    BadName: 400,
+    BadValue: 400,
+    BadBody: 400,
+    NotAllowed: 403,
+    Conflict: 409,
+    LeaseLost: 409,
+    Unsupported: 422,
+    Stopped: 423,
+    ConfigError: 500,
+    RemoteError: 502,
+    StoreError: 503,
+    Timeout: 504,
+}
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    411: "Length required",
+    413: "Too large",
+    415: "Unsupported media type",
+    421: "Misdirected request",
+    422: "Unsupported",
+    423: "Stopped",
+    429: "Too many",
+    431: "Headers too large",
+    500: "Server error",
+    502: "Remote error",
+    503: "Store not reachable",
+    504: "Timeout",
+}
+
+
+class Refusal(Exception):
+    """A request that is refused before it reaches a store."""
+
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def status_of(error: RopewayError) -> int:
+    """The status of the nearest class above that has one."""
+    for kind in type(error).__mro__:
+        if (status := STATUS.get(kind)) is not None:
+            return status
+    return 500
+
+
+def problem(status: int, text: str, kind: str = "", headers: dict[str, str] | None = None, **more: object) -> Response:
+    """The answer. `kind`: the class in the tree of errors, so that a client can raise the same."""
+    body = {
+        "type": f"urn:ropeway:{kind}" if kind else "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": text,
+    }
+    return Response(msgspec.json.encode(body | more), status, headers, "application/problem+json")
+
+
+def answer(error: Exception) -> Response:
+    """The answer to an error that a handler ended with."""
+    if isinstance(error, Refusal):
+        return problem(error.status, str(error), headers=error.headers)
+    if not isinstance(error, RopewayError):  # a fault of ours: it is logged, and nothing of it is told
+        return problem(500, "the server failed; it is unknown what was done. Its log says why", "Fault")
+    more: dict[str, object] = {}
+    headers = {}
+    if isinstance(error, StoreError):
+        more["definite"] = error.definite
+        headers["Retry-After"] = "1"
+    if isinstance(error, Stopped):
+        more |= {"queue": error.queue, "reason": error.reason}
+    if isinstance(error, Conflict):
+        more |= {"key": error.key, "job_id": error.job_id}
+    if isinstance(error, RemoteError):
+        more |= {"remote_type": error.remote_type, "traceback": error.traceback}
+    return problem(status_of(error), str(error), type(error).__name__, headers, **more)

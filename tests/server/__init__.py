@@ -1,0 +1,1 @@
+"""The server: a real one in a process, asked over real connections."""
