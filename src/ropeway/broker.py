@@ -152,12 +152,16 @@ class Broker:
         self.tasks.include(*registries)
 
     def worker(self, *patterns: str, **options: Unpack[WorkerOptions]) -> Worker:
-        """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given. Its `run()`
-        works until it is stopped. What is not said here comes from [worker] of the configuration."""
+        """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given.
+        `mails=3` gives a queue a weight, see the guide to workers. Its `run()` works until it is stopped. What is not said here comes from
+        [worker] of the configuration."""
         from .worker import Worker
+        from .worker.fleet.weights import split
 
+        patterns = patterns or (os.environ.get("ROPEWAY_QUEUE") or "default",)
+        split(patterns)
         chosen: dict[str, Any] = {**self.config.worker.options(), **options}
-        return Worker(self._link, self.tasks, patterns or (os.environ.get("ROPEWAY_QUEUE") or "default",), **chosen)
+        return Worker(self._link, self.tasks, patterns, **chosen)
 
     def workers(self) -> list[Member]:
         """The workers of this store, by id: what each last told of itself (`seen`), and a way to give it orders. Dead ones of this host are
