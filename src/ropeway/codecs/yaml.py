@@ -1,0 +1,49 @@
+"""YAML bodies: the safe part of the language, without aliases, by which a page of text could unfold into more than fits the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_NATIVE = (bytes, date, datetime)  # what YAML has forms of its own for
+
+
+def encode(data: object) -> bytes:
+    """YAML, with the keys in their order."""
+    text: str = _library().safe_dump(msgspec.to_builtins(data, builtin_types=_NATIVE), allow_unicode=True, sort_keys=False)
+    return text.encode()
+
+
+def decoder(into: Any) -> Callable[[bytes], Any]:
+    """Reads that type. The loader is the one written in Python: the other one goes as deep into C as the sender says."""
+    library = _library()
+
+    class Loader(library.SafeLoader):  # type: ignore[name-defined, misc]
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(library.AliasEvent):
+                raise ValueError("an alias (*name) is not read")
+            return super().compose_node(parent, index)
+
+    def decode(body: bytes) -> Any:
+        value = library.load(body, Loader)
+        return value if into is Any else msgspec.convert(value, into, builtin_types=_NATIVE)
+
+    if into is not Any:
+        msgspec.json.Decoder(into)  # says by TypeError what cannot be a type
+    return decode
+
+
+def _library() -> ModuleType:
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigError("codec yaml needs PyYAML, which is not installed; nothing was done. Type: pip install 'ropeway[yaml]'") from None
+    return yaml
