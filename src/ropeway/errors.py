@@ -58,12 +58,17 @@ class Timeout(RopewayError, TimeoutError):
 
 
 class RemoteError(RopewayError):
-    """The job failed where it ran. `remote_type` names the exception's type there, `traceback` is its text."""
+    """The job failed where it ran. `remote_type` names the exception's type there, `message` is what it said, `traceback` its text. Where
+    the type is one of Python's own, or was named by `Tasks.errors`, the error is an instance of that class too."""
 
-    def __init__(self, text: str, *, remote_type: str = "", traceback: str = "") -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, remote_type: str = "", message: str = "", traceback: str = "") -> None:
+        Exception.__init__(self, text)  # and no other's: a class that is both may have a constructor of its own kind
         self.remote_type = remote_type
+        self.message = message
         self.traceback = traceback
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class Stopped(RopewayError):

@@ -20,6 +20,7 @@ from .stores import open_store
 
 if TYPE_CHECKING:
     from .options import Settings
+    from .schedules import Coded
 
 _links: WeakSet[Link] = WeakSet()  # whom a fork concerns
 _inherited: list[object] = []  # stores of the parent: never used here, and never collected, since collecting could close them
@@ -39,6 +40,9 @@ class Link:
         self.listeners: tuple[Listener, ...] = ()
         self.closed = False
         self.facade: object = None  # the awaitable side, made by aio at its first use
+        self.mailroom: object = None  # where the answers of calls come in, made by calls at its first use
+        self.endings: object = None  # those who wait for the ends of jobs, likewise
+        self.schedules: list[Coded] = []  # what the code asks for: each worker writes it down when it starts
         self.at_close: list[Callable[[], None]] = []  # what must end before the store does, last one first; forgotten in a forked child
         self._name = name or _program()
         self._opener = opener
@@ -72,12 +76,14 @@ class Link:
             self._store = store
             return store
 
-    def share(self, make: Callable[[], object]) -> object:
-        """The `facade`, made by `make` if there is none yet: one for all threads."""
+    def share(self, make: Callable[[], object], what: str = "facade") -> object:
+        """The `facade`, `mailroom` or `endings`, made by `make` if there is none yet: one for all threads."""
         with self._lock:
-            if self.facade is None:
-                self.facade = make()
-            return self.facade
+            made = getattr(self, what)
+            if made is None:
+                made = make()
+                setattr(self, what, made)
+            return made
 
     def on(self, listener: Listener) -> None:
         """Tell `listener` of every event from now on."""
@@ -104,11 +110,11 @@ class Link:
 
     def forked(self) -> None:
         """In the child, right after a fork: forget what is the parent's, close nothing of it."""
-        _inherited.extend((self._bare, self._store, self.at_close, self.facade))
+        _inherited.extend((self._bare, self._store, self.at_close, self.facade, self.mailroom, self.endings))
         self._lock = threading.RLock()
         self._bare = self._store = None
         self._holders = {}
-        self.at_close, self.facade = [], None
+        self.at_close, self.facade, self.mailroom, self.endings = [], None, None, None
         self.new_id.reseed()
 
 

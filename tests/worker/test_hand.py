@@ -6,6 +6,7 @@ import random
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 from ropeway.clock import SYSTEM
@@ -89,7 +90,7 @@ def test_every_report_wakes_the_ferry() -> None:
     try:
         thread.start()
         for n in range(ROUNDS):
-            inbox.report(cast("Run", n))
+            inbox.report(cast("Run", SimpleNamespace(caller=None)))
             assert answered.acquire(timeout=40), f"a report was not seen: {n}"
         thread.join(5)
     finally:
@@ -145,7 +146,7 @@ def test_a_sleep_in_the_store_is_woken_by_the_store() -> None:
     thread = threading.Thread(target=lambda: answers.append(inbox.sleep_in(wait, woken.set)), daemon=True)
     thread.start()
     assert inside.wait(40)
-    inbox.report(cast("Run", 1))
+    inbox.report(cast("Run", SimpleNamespace(caller=None)))
     thread.join(5)
     assert answers == [False]
     assert not inbox.sleep_in(lambda: True, woken.set)  # an outcome is there: no sleep at all

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..calls.wire import Failure
 from ..errors import BadBody, BadValue, StoreError
 from ..failure import one_line
 from ..middleware import compose
@@ -13,6 +14,7 @@ from ..retry import Retry
 from ..tasks import Task, TaskClaim, Tasks
 from ..tasks.context import running
 from .judge import Judge
+from .replies import runnable
 from .run import Run
 
 if TYPE_CHECKING:
@@ -73,7 +75,9 @@ class TaskWork:
         task = self._tasks.get(name)
         if task is None:
             what = f"no task {shown(name)} is registered with this worker" if name else "the job names no task, and this worker runs tasks"
-            self._judge.refused(run, f"{what}; it was not run. Register the task, or have another worker take this queue, then requeue")
+            text = f"{what}; it was not run. Register the task, or have another worker take this queue, then requeue"
+            run.failure = Failure(["UnknownTask"], text)
+            self._judge.refused(run, text)
             return None
         try:
             bound = Bound(task.arguments.decode, self._through_middleware(task, self._caller(task)), task.retry)
@@ -127,7 +131,7 @@ class TaskWork:
     def _caller(self, task: Task[..., Any, Any]) -> Callable[[Run], Any]:
         from inspect import iscoroutinefunction
 
-        function, apply, timeout = task.function, task.arguments.call, task.timeout
+        function, apply, timeout = runnable(task.function), task.arguments.call, task.timeout
         if iscoroutinefunction(function):
             return self._timed(timeout, lambda run: self._loop().run(run, apply(function, run.given)))
         if timeout is None:

@@ -21,6 +21,7 @@ from .inbox import Inbox
 from .journal import Journal
 from .lookout import LONGEST_WAIT, Lookout
 from .pools.pool import Pool
+from .replies import attend
 from .run import End, Run, Shift
 from .settler import Settler
 from .suspects import PATIENCE, Suspects
@@ -60,8 +61,11 @@ class Ferry:
         self.desk: Desk | None = None  # its queue of orders
         self.busy = 0.0  # seconds that the runs had, in all
         self.claimed = self.answered = 0.0  # when a claim last brought something, when the store last answered; boot clock
+        self.beside: tuple[str, ...] = ()  # queues of ropeway's own that it waits for, and does not claim from:
+        self.on_miss: Callable[[], None] = lambda: None  # told when a wake-up brought no job, so perhaps was for those
         self.on_idle: Callable[[], None] = lambda: None  # told once each time that it runs out of work
         self.settler = Settler(shift, journal, self._gone)
+        shift.post, shift.full = inbox.post, inbox.full
         self._shift = shift
         self._lookout = lookout
         self._pool = pool
@@ -130,9 +134,9 @@ class Ferry:
         waiting = pool.waiting()
         self._appetite.slots = pool.slots
         want = self._want(waiting)
-        if inbox.outcomes or self.settler.runs or (self._due and want):
+        if inbox.outcomes or inbox.parts or self.settler.runs or (self._due and want):
             pause = PAUSE - (now - self._turned)
-            if pause < 1e-6 or pool.hungry():
+            if pause < 1e-6 or inbox.urgent or pool.hungry():
                 self.turn(want if self._due else 0)
             else:
                 inbox.pause(pause, pool.hungry)
@@ -197,10 +201,14 @@ class Ferry:
                 self._found_empty(names)
 
     def collect(self) -> None:
-        """Take the outcomes out of the inbox."""
+        """Take the outcomes out of the inbox, and what runs tell meanwhile."""
         outcomes, runs = self._inbox.outcomes, []
+        self._inbox.urgent = False
+        parts = self._inbox.parts and self._inbox.take_parts()
         while outcomes:
             runs.append(outcomes.popleft())
+        if parts:
+            self.settler.parts.extend(parts)
         if not runs:
             return
         self._moved = self._boot()
@@ -260,6 +268,7 @@ class Ferry:
 
     def _runs(self, lents: Sequence[Lent], taken: float) -> list[Run]:
         runs = [Run(lent, self._shift, taken) for lent in lents]
+        attend(runs)
         for run in runs:
             self.held[run.lent.receipt] = run
             if not run.lent.until:  # an engine that cannot say
@@ -305,6 +314,10 @@ class Ferry:
             if self._miss and start - self._read_at >= LONGEST_MISS:
                 self._read_orders()  # the wake-up that brought no job may have been for one
             names = [*names, self.desk.queue]
+        if self.beside:
+            if self._miss:
+                self.on_miss()
+            names = [*names, *self.beside]
         if not names:
             self._inbox.sleep(sleep)
             woken = False

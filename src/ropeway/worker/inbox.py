@@ -1,4 +1,4 @@
-"""Where slots leave what has ended, and the one place where the ferry sleeps when it has nothing to ask of the store.
+"""Where slots leave what has ended, or is to be told meanwhile, and the one place where the ferry sleeps with nothing to ask of the store.
 
 Against lost wake-ups two second looks are the whole proof: a slot appends first and rings after, the ferry raises its flag first and looks
 after. Either the slot sees the flag, or the ferry sees the outcome.
@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable
 
 from ..clock import Clock
+from ..job import Job
 from .run import Run
 
 _LONGEST = 3600.0
+PARTS, BYTES = 1000, 8 << 20  # of what runs tell while they go on, until they are asked to wait
 
 
 class Bell:
@@ -40,6 +42,9 @@ class Inbox:
 
     def __init__(self, clock: Clock) -> None:
         self.outcomes: deque[Run] = deque()
+        self.parts: deque[Job] = deque()  # what runs tell their callers while they go on
+        self.urgent = False  # somebody waits for one of these: no gathering
+        self._posted = self._passed = 0  # bytes of parts: each counted by one side alone
         self.asleep = False  # any outcome wakes it
         self.pausing = False  # only an empty hand does: it gathers outcomes for a moment
         self._clock = clock
@@ -49,8 +54,34 @@ class Inbox:
     def report(self, run: Run) -> None:
         """A run has ended."""
         self.outcomes.append(run)
+        if run.caller is not None:
+            self.urgent = True
+            if self.pausing:
+                self.ring()
         if self.asleep:
             self.ring()
+
+    def post(self, part: Job) -> bool:
+        """Something that a run tells its caller. False: there is more of that than the store takes, see `full`."""
+        self._posted += len(part.body)
+        self.parts.append(part)
+        self.urgent = True
+        if self.asleep or self.pausing:
+            self.ring()
+        return not self.full()
+
+    def full(self) -> bool:
+        """Whether whoever posts should wait."""
+        return len(self.parts) >= PARTS or self._posted - self._passed >= BYTES
+
+    def take_parts(self) -> list[Job]:
+        """What was posted, for the ferry."""
+        parts = []
+        while self.parts:
+            part = self.parts.popleft()
+            self._passed += len(part.body)
+            parts.append(part)
+        return parts
 
     def hungry(self) -> None:
         """The hand is empty: whoever pauses should go and settle and claim."""
@@ -67,14 +98,14 @@ class Inbox:
     def pause(self, seconds: float, is_hungry: Callable[[], bool]) -> None:
         """Sleep that long unless the hand runs empty."""
         self.pausing = True
-        if not is_hungry():
+        if not is_hungry() and not self.urgent:
             self._clock.sleep(self._bell, seconds)
         self.pausing = False
 
     def sleep(self, seconds: float) -> None:
         """Sleep until rung, at most that long."""
         self.asleep = True
-        if not self.outcomes:
+        if not self.outcomes and not self.parts:
             self._clock.sleep(self._bell, seconds)
         self.asleep = False
 
@@ -90,7 +121,7 @@ class Inbox:
         self._wake = wake
         self.asleep = True
         try:
-            return not self.outcomes and not self._bell.wait(0) and wait()
+            return not self.outcomes and not self.parts and not self._bell.wait(0) and wait()
         finally:
             self.asleep = False
             self._wake = None

@@ -13,6 +13,7 @@ from ..failure import clean, one_line, traceback_of
 from ..job import Attempt
 from ..retry import DEFAULT, Retry
 from ..store import Handback
+from .replies import failed
 from .run import NEVER, End, Run, Shift, Verdict
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -29,7 +30,7 @@ class Judge:
         """It returned `value`, which is kept if the job is."""
         if run.verdict and run.verdict is not Verdict.RETURNED:  # one that was to be given back, and made it, has made it
             return self.overruled(run)
-        if value is not None and run.lent.job.keep:
+        if value is not None and (run.lent.job.keep or run.caller is not None):
             try:
                 run.result, run.result_type = encode_body(value)
                 most = self._shift.link.store.max_body
@@ -37,12 +38,15 @@ class Judge:
                     raise BadBody(f"{len(run.result)} bytes, this engine takes {most}")
             except BadBody as error:
                 run.result, run.result_type = None, ""
-                return self.refused(run, f"it ended well, but its result cannot be kept: {error}")
+                what = "kept" if run.caller is None else "carried"
+                return self.refused(run, f"it ended well, but its result cannot be {what}: {error}")
         run.end = End.DONE
         return None
 
     def raised(self, run: Run, error: BaseException) -> None:
         """It ended with an exception."""
+        if run.caller is not None and not run.verdict:
+            failed(run, error)
         if run.verdict:
             self.overruled(run)
         elif isinstance(error, RetryLater):

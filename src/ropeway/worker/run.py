@@ -16,6 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..calls.wire import Caller, Failure
+from ..job import Job
 from ..link import Link
 from ..retry import Retry
 from ..store import Handback, Lent
@@ -53,7 +55,7 @@ UNCOUNTED = frozenset({End.RETURNED, End.OPEN})  # these were not runs
 class Shift:
     """What all runs of one worker share."""
 
-    __slots__ = ("boot", "lease", "link", "name", "stopping")
+    __slots__ = ("boot", "full", "lease", "link", "name", "post", "stopping")
 
     def __init__(self, link: Link, lease: float) -> None:
         self.link = link
@@ -61,6 +63,8 @@ class Shift:
         self.boot = link.clock.boot
         self.name = link.holder().name
         self.stopping = False  # the worker was told to stop: what runs may want to hurry
+        self.post: Callable[[Job], bool] = lambda _: True  # send what a run says while it goes on; False: and now wait while it is `full`
+        self.full: Callable[[], bool] = lambda: False
 
 
 class Run(Struct, gc=False, eq=False):
@@ -87,6 +91,8 @@ class Run(Struct, gc=False, eq=False):
     retry: Retry | None = None  # the policy of its task, if that has one
     given: Any = None  # the decoded arguments
     claim: Any = None  # what current_claim() answers, made when first asked for
+    caller: Caller | None = None  # who waits for the answer
+    failure: Failure | None = None  # what to tell the caller
 
     @property
     def lost(self) -> bool:

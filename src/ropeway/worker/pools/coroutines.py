@@ -10,6 +10,7 @@ from ...tasks import Task, TaskClaim, Tasks
 from ...tasks.context import running
 from ..execution import TaskWork
 from ..judge import Judge
+from ..replies import runnable
 from ..run import Run
 from .aside import Aside
 
@@ -53,7 +54,7 @@ class LoopWork(TaskWork):
         """Both kinds of middleware are fine here."""
 
     def _through_middleware(self, task: Task[..., Any, Any], call: Awaited) -> Awaited:
-        layers = self._tasks.around(task)
+        layers = self._tasks.around(task, awaited=True)
         if not layers:
             return call
         chain = compose_awaited(layers, lambda claim: call(claim.run))
@@ -62,11 +63,11 @@ class LoopWork(TaskWork):
     def _caller(self, task: Task[..., Any, Any]) -> Awaited:
         from inspect import iscoroutinefunction
 
-        function, apply, timeout = task.function, task.arguments.call, task.timeout
+        function, apply, timeout = runnable(task.function), task.arguments.call, task.timeout
         if not iscoroutinefunction(function):
             return self._in_thread(function, apply, timeout)
         if timeout is None:
-            return lambda run: apply(function, run.given)  # type: ignore[no-any-return]
+            return lambda run: apply(function, run.given)
 
         def timed(run: Run) -> Any:
             run.deadline = run.started + timeout

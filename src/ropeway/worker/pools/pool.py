@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..replies import begun
 from ..run import Run
 
 
@@ -57,13 +58,15 @@ class Pool(Protocol):
 
 
 def expired(run: Run, now: float, fresh: float) -> bool:
-    """Whether the run must not start any more. It is handed back then; if its lease is over, in vain.
+    """Whether the run must not start any more. It is handed back then; if its lease is over, in vain. Else whoever calls for it is told.
 
     Its lease has less left than `fresh`: the keeper is late, or this process stood still (SIGSTOP, suspend) with it in the hand. Or
     its ttl went by in the hand: the store's clock decides that, at its next claim.
     """
     lent = run.lent
     if now <= lent.until - fresh and not (lent.job.ttl and _old(run, now)):
+        if run.caller is not None:
+            begun(run)
         return False
     run.hand_back()
     run.stale = True
@@ -71,4 +74,4 @@ def expired(run: Run, now: float, fresh: float) -> bool:
 
 
 def _old(run: Run, now: float) -> bool:
-    return now - run.taken > 1.0 and run.shift.link.clock.now() >= run.lent.job.expires()
+    return now - run.taken > min(1.0, run.lent.job.ttl / 2) and run.shift.link.clock.now() >= run.lent.job.expires()
