@@ -81,7 +81,7 @@ class Ears:
         try:
             for place in self._hub.places():
                 wires.append(self._hub.dial(place))
-                wires[-1].send(Request(None, (), ("SUBSCRIBE", self._channel)).packed())
+                wires[-1].send(Request(None, ("SUBSCRIBE", self._channel)).packed())
                 reply = wires[-1].receive()
                 if not isinstance(reply, list):
                     self.deaf = str(reply)

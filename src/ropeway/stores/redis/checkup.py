@@ -137,8 +137,8 @@ def _limbo(hub: Hub, rooms: Rooms, queues: Sequence[str]) -> Iterator[Finding]:
     """Jobs that stand nowhere: their record is there, and no set has them."""
     for queue in queues:
         room = rooms.room(queue)
-        names = [("HLEN", 2), ("ZCARD", 3), ("ZCARD", 5), ("ZCARD", 8), ("ZCARD", 9)]
-        jobs, *sets = hub.ask([Request(None, (), (command, room.keys[place]), room.slot) for command, place in names])
+        names = [("HLEN", 2), ("ZCARD", 3), ("ZCARD", 5), ("ZCARD", 8), ("ZCARD", 9), ("ZCARD", 11)]
+        jobs, *sets = hub.ask([Request(None, (command, room.keys[place]), room.slot) for command, place in names])
         if jobs != sum(sets):
             yield Finding(
                 "warning",
@@ -148,7 +148,7 @@ def _limbo(hub: Hub, rooms: Rooms, queues: Sequence[str]) -> Iterator[Finding]:
 
 
 def _one(hub: Hub, place: tuple[str, int], words: Sequence[str]) -> Any:
-    (reply,) = hub.through([Request(None, (), tuple(words))], place=place)
+    (reply,) = hub.through([Request(None, tuple(words))], place=place)
     return reply
 
 

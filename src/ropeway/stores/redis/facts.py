@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from redis.crc import key_slot
 
 from ...demands import check_note, check_note_key
-from .hub import Hub
 from .records import micro
-from .rooms import Rooms
-from .scripts import Argument, Request, script
+from .scripts import Argument
+from .way import Way
 
 
 class RedisNotes:
     """Small facts with a lifetime, by the store's clock."""
 
-    def __init__(self, hub: Hub, rooms: Rooms, head: Callable[[], tuple[Argument, ...]]) -> None:
-        self._hub = hub
-        self._keys = rooms.notes
-        self._slot = key_slot(rooms.notes[0])
-        self._head = head
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._keys = way.rooms.notes
+        self._slot = key_slot(self._keys[0])
 
     def note(self, key: str, value: bytes, lifetime: float) -> None:
         check_note(key, value, lifetime)
@@ -35,6 +31,5 @@ class RedisNotes:
         return bool(self._ask("f", key))
 
     def _ask(self, *args: Argument) -> list[bytes]:
-        request = Request(script("note"), self._keys, (*self._head(), *args), self._slot)
-        found: list[bytes] = self._hub.ask([request])[0]
+        found: list[bytes] = self._way.hub.ask([self._way.on("note", self._keys, self._slot, *args)])[0]
         return found

@@ -129,7 +129,7 @@ class Hub:
     def copied(self, wire: Wire, copies: int) -> None:
         """Wait until that many replicas have all that was done by this connection. Raises StoreError when they have not in time."""
         patience = max(1, int(self._timeout * 500))  # milliseconds: half of what a silent server gets
-        wire.send(Request(None, (), ("WAIT", copies, patience)).packed())
+        wire.send(Request(None, ("WAIT", copies, patience)).packed())
         have = wire.receive()
         if isinstance(have, ReplyError):
             raise faults.refused(self.where, have)
@@ -222,7 +222,7 @@ class Hub:
             error: StoreError | None = None
             for host in self.address.hosts:
                 try:
-                    (reply,) = self.through([Request(None, (), ("CLUSTER", "SLOTS"))], place=host)
+                    (reply,) = self.through([Request(None, ("CLUSTER", "SLOTS"))], place=host)
                 except StoreError as failure:
                     error = failure
                     continue
@@ -260,7 +260,7 @@ class Hub:
                 there = (host or self.address.hosts[0][0], int(port))
                 if word == "MOVED":
                     self._slots[request.slot] = there
-                ahead = [Request(None, (), ("ASKING",))] if word == "ASK" else []
+                ahead = [Request(None, ("ASKING",))] if word == "ASK" else []
                 replies[index] = self.through([*ahead, request], copies, there)[-1]
         return replies
 
@@ -295,7 +295,7 @@ def pull(wire: Wire, sent: Sequence[Request]) -> list[Any]:
 
 def _plain(wire: Wire, words: Sequence[str | int]) -> Any:
     try:
-        wire.send(Request(None, (), tuple(words)).packed())
+        wire.send(Request(None, tuple(words)).packed())
         return wire.receive()
     except Broken as error:
         raise StoreError(f"the connection broke: {error}; nothing was done", definite=True) from error

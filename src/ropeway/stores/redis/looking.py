@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...demands import check_query
@@ -11,10 +11,10 @@ from ...errors import BadValue
 from ...job import WAITING, State
 from ...names import check_name, shown
 from ...store import Counts, Entry, Query
-from .hub import Hub
-from .records import STATES, micro, read_entry
-from .rooms import Room, Rooms
-from .scripts import Argument, Request, script
+from .records import STATES, micro, read_entry, read_limits
+from .rooms import Room
+from .scripts import Request
+from .way import Way
 
 PAGE = 200
 PAGE_BYTES = 8 << 20
@@ -27,14 +27,14 @@ _ID = re.compile(r"[0-9a-f]{32}\Z", re.ASCII).match
 class Looking:
     """The looking side of a store."""
 
-    def __init__(self, hub: Hub, rooms: Rooms, head: Callable[[], tuple[Argument, ...]], dead_keep: float) -> None:
-        self._hub = hub
-        self._rooms = rooms
-        self._head = head
+    def __init__(self, way: Way, dead_keep: float) -> None:
+        self._hub = way.hub
+        self._rooms = way.rooms
+        self._request = way.request
         self._dead_keep = micro(dead_keep)
 
     def queues(self) -> list[str]:
-        (names,) = self._hub.ask([Request(None, (), ("SMEMBERS", self._rooms.queues), self._rooms.slot)])
+        (names,) = self._hub.ask([Request(None, ("SMEMBERS", self._rooms.queues), self._rooms.slot)])
         return sorted(name.decode() for name in names)
 
     def counts(self, queues: Sequence[str] | None) -> dict[str, Counts]:
@@ -131,9 +131,6 @@ class Looking:
             if entry.state in wanted and _fits(entry, query) and (not query.after or _order_of(query.after) < _order(entry)):
                 yield entry
 
-    def _request(self, name: str, room: Room, *args: Argument) -> Request:
-        return Request(script(name), room.keys, (*self._head(), *args), room.slot)
-
 
 def _order(entry: Entry) -> tuple[str, int, float, bytes]:
     return _order_of(entry.cursor)
@@ -155,6 +152,7 @@ def _fits(entry: Entry, query: Query) -> bool:
     job = entry.job
     return (
         (not query.key or job.key == query.key)
+        and (not query.lane or job.lane == query.lane)
         and (not query.task or job.task == query.task)
         and (not query.error or query.error in entry.error)
         and (not query.text or _holds(entry, query.text))
@@ -171,11 +169,12 @@ def _holds(entry: Entry, text: str) -> bool:
 
 
 def _counts(reply: list[Any]) -> Counts:
-    ready, delayed, running, dead, done, oldest, exact, put, claim = reply
+    ready, delayed, running, dead, done, oldest, exact, put, claim, limits = reply
     return Counts(
         ready, delayed, running, dead, done,
         oldest=oldest / 1e6 if oldest >= 0 else None,
         put_stopped=put[1:].decode(errors="replace") if put else None,
         claim_stopped=claim[1:].decode(errors="replace") if claim else None,
         exact=bool(exact),
+        limits=read_limits(limits),
     )  # fmt: skip

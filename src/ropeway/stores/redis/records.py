@@ -1,7 +1,7 @@
 """The bytes that the server keeps of a job, as this side makes and reads them. The scripts know the same layout (lua/base.lua).
 
-    blob     priority(1) flags(1) [delay ttl keep created due (doubles, microseconds) key length(2) key] envelope (codec.py)
-    record   due(8) created(8) blob                     the extras are there when one of the first four flags is
+    blob     priority(1) flags(1) [delay ttl keep created due (doubles, microseconds) length(2) key [length(2) lane]] envelope (codec.py)
+    record   due(8) created(8) blob                     the extras are there with one of the first five flags, the lane with LANE
     mark     priority(1) due(8) attempts(4) deaths(4) flags(1) [token(8) claimed(8) holder]
     history  length(4) and an attempt, again and again: "A" and MessagePack, or "L", number(4), claimed(8), ended(8), holder: a lost one
     result   length of the type(2) type bytes
@@ -18,10 +18,10 @@ import msgspec
 
 from ...codec import Damaged, FutureFormat, pack_job, unpack_job
 from ...job import Attempt, Job, State
-from ...store import Entry
+from ...store import ANY, Entry, Limits
 
-KEY, KEEP, TTL, TIMED, HISTORY, RESULT = 1, 2, 4, 8, 16, 32
-EXTRAS = KEY | KEEP | TTL | TIMED
+KEY, KEEP, TTL, TIMED, LANE = 1, 2, 4, 8, 64
+EXTRAS = KEY | KEEP | TTL | TIMED | LANE
 HEAD = 18  # of a record, before the extras
 RUNS = 26  # a mark of at least that length has a token
 LOST = "the lease ran out without a word"
@@ -42,13 +42,17 @@ def micro(seconds: float) -> int:
 
 def pack_blob(job: Job, *, timed: bool = False) -> bytes:
     """What a put sends of a job. `timed`: with its moments even where it has none."""
-    if not (job.key or job.keep or job.ttl or job.delay or job.created or job.due or timed):
+    if not (job.key or job.keep or job.ttl or job.delay or job.lane or job.created or job.due or timed):
         return bytes((job.priority, 0)) + pack_job(job)
     key = job.key.encode()
     flags = bool(key) * KEY | bool(job.keep) * KEEP | bool(job.ttl) * TTL
     if job.delay or job.created or job.due or timed:
         flags |= TIMED
     moments = [float(micro(one)) for one in (job.delay, job.ttl, job.keep, job.created, job.due)]
+    if job.lane:
+        lane = job.lane.encode()
+        flags |= LANE
+        return bytes((job.priority, flags)) + _extras(*moments, len(key)) + key + len(lane).to_bytes(2) + lane + pack_job(job)
     return bytes((job.priority, flags)) + _extras(*moments, len(key)) + key + pack_job(job)
 
 
@@ -59,6 +63,8 @@ def read_job(record: bytes, mark: bytes) -> Job:
         at = HEAD
         if record[17] & EXTRAS:
             at += 42 + unpack_from(">H", record, HEAD + 40)[0]
+            if record[17] & LANE:
+                at += 2 + unpack_from(">H", record, at)[0]
         job = unpack_job(memoryview(record)[at:])
         job.created = created / 1e6
         if mark:
@@ -149,6 +155,12 @@ def read_entry(queue: str, state: State, where: bytes, parts: tuple[bytes, bytes
         result_type=kind,
         cursor=f"{queue}/{STATES.index(state)}/{where.hex()}",
     )
+
+
+def read_limits(kept: bytes) -> Limits:
+    """The limits of a queue as they are kept; none for what does not parse."""
+    running, _, lane = kept.partition(b" ")
+    return Limits(int(running), int(lane)) if running.isdigit() and lane.isdigit() else ANY
 
 
 STATES = tuple(State)

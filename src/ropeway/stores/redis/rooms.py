@@ -1,4 +1,4 @@
-"""The names of the keys: one queue, one hash tag, nine keys, so that in a cluster all of a queue lies on one node."""
+"""The names of the keys: one queue, one hash tag, so that in a cluster all of a queue lies on one node."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import re
 
 from redis.crc import key_slot
 
-from ...names import check_name
+from ...names import NAME_LIMIT, check_name, ended
+from .scripts import Front
 
 _RECEIPT = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,127})/([0-9a-f]{32})/([0-9a-f]{16})\Z", re.ASCII).match
 MANY = 10_000
+_ENDED = ended("")
 
 
 class Room:
     """The keys of one queue, in the order that the scripts expect."""
 
-    __slots__ = ("keys", "put_keys", "queue", "slot")
+    __slots__ = ("ends", "fronts", "group", "keys", "put_keys", "queue", "slot")
 
     def __init__(self, stem: str, queue: str) -> None:
         self.queue = queue
-        self.keys = tuple(f"{stem}:{{{queue}}}:{letter}".encode() for letter in "sbjwmrkhde")
+        self.keys = tuple(f"{stem}:{{{queue}}}:{letter}".encode() for letter in "sbjwmrkhdelpf")
+        self.group = self.keys[:12]  # of a script that is asked of many queues at once
         self.put_keys = self.keys[:5]  # all that a put without a unique key touches
+        self.ends = self.keys[12]
         self.slot: int = key_slot(self.keys[0])
+        self.fronts: dict[str, Front] = {}  # by script, for as long as the head is the same
 
 
 class Rooms:
@@ -32,6 +37,8 @@ class Rooms:
         self.queues = f"{self.stem}:{{+queues}}".encode()
         self.slot: int = key_slot(self.queues)
         self.notes = f"{self.stem}:{{+notes}}:v".encode(), f"{self.stem}:{{+notes}}:t".encode()
+        self.shared_ends = f"{self.stem}:{{+ends}}:f".encode()  # of all queues whose names are too long for a name of their ends
+        self.ends_slot: int = key_slot(self.shared_ends)
         self.channel = f"{self.stem}:bell:".encode()
         self._known: dict[str, Room] = {}
 
@@ -45,9 +52,22 @@ class Rooms:
             room = self._known[queue] = Room(self.stem, queue)
         return room
 
+    def ends(self, name: str) -> tuple[bytes, int]:
+        """The key of those who wait for that name of names.ended, and its slot. Raises BadName."""
+        queue = name[len(_ENDED) :]
+        if not queue:
+            return self.shared_ends, self.ends_slot
+        room = self.room(queue)
+        return room.ends, room.slot
+
     def of_bell(self, key: str) -> str:
         """The queue whose bell this key is."""
         return key[len(self.stem) + 2 : -3]
+
+
+def shares_ends(queue: str) -> bool:
+    """Whether the name of the queue is too long for a bell of ends of its own."""
+    return ended(queue) == ended("x" * NAME_LIMIT)
 
 
 def receipt(queue: str, job_id: str, token: str) -> str:

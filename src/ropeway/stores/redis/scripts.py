@@ -36,18 +36,38 @@ def _text(name: str) -> str:
     return files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
 
 
-class Request(NamedTuple):
-    """One command on its way: a script with its keys and arguments, or (without a script) plain words. `slot`: where in a cluster."""
+class Front(NamedTuple):
+    """What every call of a script on the same keys begins with, packed once. `head`: the first arguments, the same for every script."""
 
-    script: Script | None
+    script: Script
     keys: tuple[bytes, ...]
+    head: tuple[Argument, ...]
+    data: bytes
+    words: int
+
+
+def front(script: Script, keys: tuple[bytes, ...], head: tuple[Argument, ...]) -> Front:
+    words = ("EVALSHA", script.sha, len(keys), *keys, *head)
+    return Front(script, keys, head, _bare(_pack(words)), len(words))
+
+
+class Request(NamedTuple):
+    """One command on its way: a script with its arguments, or (without a front) plain words. `slot`: where in a cluster."""
+
+    front: Front | None
     args: tuple[Argument, ...]
     slot: int = -1
 
     def packed(self, whole: bool = False) -> bytes:
         """As it goes over the wire. `whole`: with the script itself, for a server that does not have it yet."""
-        if self.script is None:
-            return _pack(self.args)
+        front, args = self.front, self.args
+        if front is None:
+            return _pack(args)
         if whole:
-            return _pack(("EVAL", self.script.source, len(self.keys), *self.keys, *self.args))
-        return _pack(("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args))
+            return _pack(("EVAL", front.script.source, len(front.keys), *front.keys, *front.head, *args))
+        return b"*%d\r\n%b%b" % (front.words + len(args), front.data, _bare(_pack(args)) if args else b"")
+
+
+def _bare(packed: bytes) -> bytes:
+    """Without the line that says how many words there are."""
+    return packed[packed.index(b"\n") + 1 :]

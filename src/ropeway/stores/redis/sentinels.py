@@ -37,5 +37,5 @@ def primary(address: Address, timeout: float) -> tuple[str, int]:
 
 
 def _ask(wire: Wire, *words: str) -> Any:
-    wire.send(Request(None, (), words).packed())
+    wire.send(Request(None, words).packed())
     return wire.receive()

@@ -1,7 +1,8 @@
-"""Waiting: announce, look, and sleep until the bell rings, the next known moment comes, or it is time to look again.
+"""Waiting: announce, look, and sleep until the bell rings, the next known moment comes, or it is one's turn to look again.
 
 Announcing and looking are one script, so nothing can be put between the two. Whoever puts a job tells as many of those announced as there
-are jobs; whoever puts a delayed one, or takes a lease, makes sure that somebody is awake when that moment comes.
+are jobs; whoever puts a delayed one, or takes a lease, makes sure that somebody is awake when that moment comes. All who wait take turns in
+looking (lua/look.lua). Whoever waits for ends announces itself apart, and every end that stays rings all of those.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
-from ...clock import SYSTEM, Clock
+from ...clock import SYSTEM
 from ...errors import StoreError
+from ...names import check_name, is_ended
 from ...url import StoreUrl
 from .bell import Bell, Ears
-from .hub import Hub
 from .records import micro
-from .rooms import Room, Rooms
-from .scripts import Argument, Request, script
+from .rooms import Room
+from .scripts import Request
+from .way import Way
 
-LONGEST = 30.0  # the look behind the bell: so late may a job be when a worker dies that had the next one to wake for
+Ends = Sequence[tuple[bytes, int]]  # keys of those who wait for ends, and their slots
+
+ALONE = 30.0  # the look behind the bell, of one who waits alone
+EACH = 2.5  # between two looks of all who wait together: so late may a job be when one dies that was to wake for it
+LONGEST = 300.0  # of one of them
 POLL = 5.0  # without a bell
 SHORTEST = 0.02  # the first poll without a bell; doubled while nothing comes
 MARGIN = 0.0005  # seconds behind a known moment, so that a look finds it over
@@ -30,11 +36,11 @@ MARGIN = 0.0005  # seconds behind a known moment, so that a look finds it over
 class Waiting:
     """The waiting side of a store: one bell a thread, one pair of ears for all."""
 
-    def __init__(self, hub: Hub, rooms: Rooms, clock: Clock, head: Callable[[], tuple[Argument, ...]], url: StoreUrl) -> None:
-        self._hub = hub
-        self._rooms = rooms
-        self._clock = clock
-        self._head = head
+    def __init__(self, way: Way, url: StoreUrl) -> None:
+        self._way = way
+        self._hub = way.hub
+        self._rooms = way.rooms
+        self._clock = way.clock
         self._poll = url.poll
         self._wanted = url.bell != "off"
         self._dead_keep = micro(url.dead_keep)
@@ -55,7 +61,11 @@ class Waiting:
 
     # -- the verbs
 
-    def wait(self, rooms: Sequence[Room], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None) -> bool:
+        for name in queues:
+            check_name(name)
+        rooms = [self._rooms.room(name) for name in queues if not is_ended(name)]
+        ends = [self._rooms.ends(name) for name in queues if is_ended(name)]
         self._hub.enter()
         if self._pid != os.getpid():
             self._start()
@@ -65,17 +75,21 @@ class Waiting:
         try:
             while not self._closed:
                 left = end - self._clock.boot()
-                heard = left > 0 and self._wanted and bool(rooms) and self._hears()
-                due, pause = self._look(rooms, bell.who if heard else "", max(0.0, min(left, self._longest(heard=heard))))
-                if due:
+                heard = left > 0 and self._wanted and bool(queues) and self._hears()
+                due, pause = self._look(rooms, ends, bell.who if heard else "", max(0.0, min(left, self._longest(heard=heard))))
+                if due or (look is not None and look()):
                     return True
                 if self._woken or bell.woken:
                     self._woken = False
                     return False
                 if left <= 0:
                     return False
+                if heard and rooms and bell.who not in self._announced:
+                    continue  # a claim of `look` took it off the list, or it was rung already
                 if self._clock.sleep(bell, min(left, pause)):
                     self._quiet = SHORTEST
+                    if ends and not bell.woken and not self._woken and not self._closed:
+                        return True
                 elif not heard:
                     self._quiet = min(2 * self._quiet, POLL)
             return False
@@ -113,11 +127,7 @@ class Waiting:
         if self._pid != os.getpid():
             return
         if self._announced and not self._hub.closed:
-            requests = [
-                Request(script("pass"), room.keys, (*self._head(), who), room.slot)
-                for who, rooms in self._announced.items()
-                for room in rooms
-            ]
+            requests = [self._way.request("pass", room, who) for who, rooms in self._announced.items() for room in rooms]
             self._announced = {}
             try:
                 self._hub.ask(requests)
@@ -128,21 +138,28 @@ class Waiting:
 
     # -- looking
 
-    def _look(self, rooms: Sequence[Room], who: str, nap: float) -> tuple[bool, float]:
+    def _look(self, rooms: Sequence[Room], ends: Ends, who: str, nap: float) -> tuple[bool, float]:
         """Whether something is due; seconds until the next look is worth while."""
-        if not rooms:
+        requests: list[Request] = []
+        if rooms:
+            each = micro(EACH) if self._poll is None else 0
+            args = (who, micro(nap), self._dead_keep, each, micro(min(nap, ALONE)))
+            if self._hub.cluster:
+                requests = [self._way.of_many("look", (room,), *args) for room in rooms]
+            else:
+                requests = [self._way.of_many("look", rooms, *args)]
+        asked = len(requests)
+        if who:
+            requests += [self._way.on("hark", (key,), slot, who, micro(nap)) for key, slot in ends]
+        if not requests:
             return False, nap
-        args = (*self._head(), who, micro(nap), self._dead_keep)
-        if self._hub.cluster:
-            requests = [Request(script("look"), room.keys, args, room.slot) for room in rooms]
-        else:
-            keys = rooms[0].keys if len(rooms) == 1 else tuple(key for room in rooms for key in room.keys)
-            requests = [Request(script("look"), keys, args, rooms[0].slot)]
-        micros = min(self._hub.ask(requests))
-        if who and micros < 0:
-            self._announced.pop(who, None)
-        elif who:
-            self._announced[who] = tuple(rooms)
+        looks = self._hub.ask(requests)[:asked]
+        micros = min(looks, default=micro(nap))
+        if who and rooms:
+            if micros < 0:
+                self._announced.pop(who, None)
+            else:
+                self._announced[who] = tuple(rooms)
         return micros < 0, micros / 1e6 + (MARGIN if self._clock is SYSTEM else 0.0)
 
     def _longest(self, *, heard: bool) -> float:
@@ -170,13 +187,15 @@ class Waiting:
     def _heard(self, number: int, key: str) -> None:
         """A message for one of our threads. If that one does not wait any more, another here or elsewhere gets it."""
         bell = self._bells.get(number)
+        ends = key.endswith(":f")
         if bell is not None:
-            self._announced.pop(bell.who, None)
+            if not ends:
+                self._announced.pop(bell.who, None)
             if bell.waits:
                 bell.ring()
                 return
-        room = self._rooms.room(self._rooms.of_bell(key))
-        self._hub.ask([Request(script("pass"), room.keys, (*self._head(), ""), room.slot)])
+        if not ends:
+            self._hub.ask([self._way.request("pass", self._rooms.room(self._rooms.of_bell(key)), "")])
 
     def _ring_all(self) -> None:
         for bell in list(self._bells.values()):

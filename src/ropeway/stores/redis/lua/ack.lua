@@ -1,11 +1,11 @@
--- needs: base past
+-- needs: base ring lanes past ends
 -- ack: ARGV 4 two or four arguments a job: id, token [, for how long it is kept ("" = as it was put), result ("" = none)].
 -- Answers a byte a job: 1 done, 0 the claim is void.
 local step = tonumber(ARGV[4])
 local ids = {}
 for i = 5, #ARGV, step do ids[#ids + 1] = ARGV[i] end
 local marks = call('HMGET', KEYS[5], unpack(ids))
-local answers, gone, seen = {}, {}, {}
+local answers, gone, seen, limited, kept = {}, {}, {}, 0, false
 for n, id in ipairs(ids) do
   local mark, i = marks[n], 5 + (n - 1) * step
   if not mark or sub(mark, 19, 26) ~= ARGV[i + 1] or seen[id] then
@@ -21,13 +21,22 @@ for n, id in ipairs(ids) do
       local record = call('HGET', KEYS[3], id)
       keep = keep ~= '' and tonumber(keep) or has(flags, KEEP) and read('>d', record, 35) or 0
       call('ZREM', KEYS[6], id)
+      if has(flags, LIMITED) then
+        limited = limited + 1
+        flags = flags - LIMITED
+      end
       if keep > 0 then
         if result ~= '' then
           call('HSET', KEYS[8], 'r' .. id, result)
           flags = flags + RESULT
         end
+        if has(flags, HOLDS) then
+          flags = flags - HOLDS
+          release(0, id, record)
+        end
         call('ZADD', KEYS[10], now + keep, id)
         call('HSET', KEYS[5], id, sub(mark, 1, 17) .. char(flags))
+        kept = true
       else
         purge(0, id)
       end
@@ -39,4 +48,6 @@ if #gone > 0 then
   call('HDEL', KEYS[3], unpack(gone))
   call('HDEL', KEYS[5], unpack(gone))
 end
+if freed + limited > 0 then ring(0, math.min(freed + limited, call('ZCARD', KEYS[4]))) end
+if kept then over() end
 return table.concat(answers)

@@ -1,7 +1,8 @@
 -- What every script begins with: the map of keys, the time, and how a record and a mark are read.
 --
--- Nine keys a queue follow the bell's, all with the queue's name as their hash tag, in this order (one group of ten for each queue asked):
---   1 s  hash    switches: p = why no job is taken in, c = why none is handed out; absent = open
+-- The keys of a queue, all with its name as their hash tag, in this order (a script that is asked of many queues gets a group of twelve each):
+--   1 s  hash    switches: p = why no job is taken in, c = why none is handed out; absent = open. l = the limits, "running lane"; absent =
+--                none. x = dropped: whoever puts must name the queue again first
 --   2 b  zset    who waits, by the moment at which it will look by itself
 --   3 j  hash    id -> record: due created priority flags [extras] envelope, as it was put
 --   4 w  zset    waiting, all scores 0: priority due id, so that the bytes are the order
@@ -11,6 +12,9 @@
 --   8 h  hash    id -> history; "r" id -> result
 --   9 d  zset    dead: id by the moment of death
 --  10 e  zset    done: id by the moment at which it is forgotten
+--  11 l  zset    lanes, all scores 0: length lane, then "\0" id of one that has a place in it, or "\1" priority due id of one that is parked
+--  12 p  zset    parked because its lane is full: as w
+--  13 f  zset    who waits for ends, by the moment at which it stops waiting
 -- Moments are whole microseconds; ids are 16 bytes, tokens 8. A script reads before it writes, so that a key of a wrong type fails it whole.
 --
 -- ARGV 1 now, 2 boot (both empty: the server's own time, else that of a test), 3 the beginning of the names of the bells' channels.
@@ -25,6 +29,7 @@ if now == '' then
 else
   now, boot = tonumber(now), tonumber(boot)
 end
--- flags: a record has the first four; a mark has the first two and the last two
-local KEY, KEEP, TTL, TIMED, HISTORY, RESULT = 1, 2, 4, 8, 16, 32
+-- flags of a record: KEY KEEP TTL TIMED LANE; of a mark: KEY KEEP LIMITED (runs under a limit, so its end makes room) HOLDS (a place in its
+-- lane) HISTORY RESULT
+local KEY, KEEP, TTL, TIMED, LIMITED, HOLDS, HISTORY, RESULT, LANE = 1, 2, 4, 8, 4, 8, 16, 32, 64
 local function has(flags, flag) return flags % (2 * flag) >= flag end

@@ -1,4 +1,4 @@
--- needs: base ring past stand
+-- needs: base ring lanes past stand
 -- bring: seven a job from ARGV 4 on: id, blob (with created and due), state (w waits, x dead, n done), moment ("" = now), attempts and deaths
 -- as eight bytes, history, result. Answers a byte a job: 1 it is here or was, 0 its key is taken.
 rescue(0)
@@ -43,6 +43,6 @@ for i = 4, #ARGV, 7 do
     call('HSET', KEYS[3], id, record)
   end
 end
-ring(0, ready)
+ring(0, ready + freed)
 if soonest then tell(0, soonest) end
 return table.concat(answers)

@@ -1,4 +1,4 @@
--- needs: base ring past stand
+-- needs: base ring lanes past stand
 -- requeue and delete: ARGV 4 "r" or "d", 5 the states it may be in, a letter each, then the ids. Answers how many.
 local LETTER = {ready = 'r', delayed = 'l', dead = 'x', done = 'n'}
 rescue(0)
@@ -13,7 +13,7 @@ for n = 6, #ARGV do
     count = count + 1
     if state == 'dead' then call('ZREM', KEYS[9], id)
     elseif state == 'done' then call('ZREM', KEYS[10], id)
-    else call('ZREM', KEYS[4], place .. id) end
+    else leave(0, id, record, place) end
     if requeue then
       local attempts, deaths, flags = 0, 0, byte(record, 18) % TTL
       if mark then attempts, deaths, flags = read('>I4I4B', mark, 10) end
@@ -33,5 +33,5 @@ for n = 6, #ARGV do
     end
   end
 end
-if requeue then ring(0, count) end
+ring(0, requeue and count or freed)
 return count

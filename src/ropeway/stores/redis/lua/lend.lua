@@ -1,20 +1,20 @@
 -- How a job is lent out: its place leaves w, its lease enters r, its mark gets the token. Adds member, record, old mark to `out`.
 local marks_of_new = {}
-local function lend(g, ids, members, records, olds, ending, token, holder, out)
+local function lend(g, ids, members, records, olds, ending, token, holder, out, limited)
   local leases, marks = {}, {}
   local tail = token .. pack('>I8', now) .. holder
   for n, id in ipairs(ids) do
     local old, record = olds[n], records[n]
-    local mark
+    local flags, mark = byte(record, 18), nil
+    local more = (limited and LIMITED or 0) + (flags >= LANE and HOLDS or 0)
     if old then
-      local attempts, deaths, flags = read('>I4I4B', old, 10)
-      mark = pack('>I4I4B', attempts + 1, deaths, flags) .. tail
+      local attempts, deaths, was = read('>I4I4B', old, 10)
+      mark = pack('>I4I4B', attempts + 1, deaths, was - was % HISTORY + was % TTL + more) .. tail
     else
-      local flags = byte(record, 18)
-      mark = marks_of_new[flags]
+      mark = marks_of_new[flags + more * 256]
       if not mark then
-        mark = pack('>I4I4B', 1, 0, flags % TTL) .. tail
-        marks_of_new[flags] = mark
+        mark = pack('>I4I4B', 1, 0, flags % TTL + more) .. tail
+        marks_of_new[flags + more * 256] = mark
       end
     end
     marks[2 * n - 1] = id

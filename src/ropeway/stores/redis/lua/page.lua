@@ -1,4 +1,4 @@
--- needs: base past
+-- needs: base lanes past
 -- browse: a page of one state. ARGV 4 the state, 5 the place after which it begins (a member of w, or a score), 6 the id that goes with a
 -- score, 7 how many, 8 how long the dead are kept, 9 most bytes. Answers {now, boot, more?, then five a job: place or score with id, record,
 -- mark, history, result}.
@@ -22,10 +22,26 @@ local function full()
   more = 1
   return true
 end
+local function comes_first(one, other) -- byte by byte: the order of strings follows the locale
+  for n = 1, #one do
+    local a, b = byte(one, n), byte(other, n)
+    if a ~= b then return a < b end
+  end
+  return false
+end
+-- Of waiting ones and parked ones, which are rare, those that come first.
+local function places(...)
+  local found = call('ZRANGEBYLEX', KEYS[4], ...)
+  local parked = call('ZRANGEBYLEX', KEYS[12], ...)
+  if #parked == 0 then return found end
+  for _, member in ipairs(parked) do found[#found + 1] = member end
+  table.sort(found, comes_first)
+  return found
+end
 local function waiting()
   local from = after == '' and '-' or '(' .. after
   while not full() do
-    local head = call('ZRANGEBYLEX', KEYS[4], from, '+', 'LIMIT', 0, 1)[1]
+    local head = places(from, '+', 'LIMIT', 0, 1)[1]
     if not head then return end
     local lane, due = char(byte(head)), read('>I8', head, 2)
     local border = lane .. pack('>I8', now + 1)
@@ -34,19 +50,12 @@ local function waiting()
       if due <= now then low = '[' .. border end
       high = '(' .. char(byte(head) + 1)
     end
-    for _, member in ipairs(call('ZRANGEBYLEX', KEYS[4], low, high, 'LIMIT', 0, limit - count)) do
+    for _, member in ipairs(places(low, high, 'LIMIT', 0, limit - count)) do
       if full() then return end
       show(member, sub(member, 10))
     end
     from = '[' .. char(byte(head) + 1)
   end
-end
-local function not_after(one, other) -- byte by byte: the order of strings follows the locale
-  for n = 1, 16 do
-    local a, b = byte(one, n) or 0, byte(other, n) or 0
-    if a ~= b then return a < b end
-  end
-  return true
 end
 local function ended(zset)
   local at = after == '' and 0 or call('ZCOUNT', zset, '-inf', '(' .. after)
@@ -55,7 +64,7 @@ local function ended(zset)
     if #found == 0 then return end
     for n = 1, #found, 2 do
       local id, score = found[n], tonumber(found[n + 1])
-      local seen = after ~= '' and score == tonumber(after) and not_after(id, after_id)
+      local seen = after ~= '' and score == tonumber(after) and not comes_first(after_id, id)
       if not seen and not (state == 'done' and score <= now) then
         if full() then return end
         show(found[n + 1] .. '/' .. id, id)

@@ -18,9 +18,14 @@ local function rescue(g)
     if mark and #mark > 18 then
       local attempts, deaths, flags = read('>I4I4B', mark, 10)
       if not has(flags, HISTORY) then flags = flags + HISTORY end
+      if has(flags, LIMITED) then flags = flags - LIMITED end
+      local gives = has(flags, HOLDS) and width(g) > 1 -- else it keeps its lane until it has ended
+      if gives then flags = flags - HOLDS end
       call('ZADD', KEYS[g + 4], 0, sub(mark, 1, 9) .. id)
       call('HSET', KEYS[g + 5], id, sub(mark, 1, 9) .. pack('>I4I4B', attempts, deaths + 1, flags))
       remember(g, id, 'L' .. pack('>I4', attempts) .. sub(mark, 27, 34) .. pack('>I8', now) .. sub(mark, 35))
+      local record = gives and call('HGET', KEYS[g + 3], id)
+      if record then release(g, id, record) end
     end
   end
   return #late
@@ -40,10 +45,12 @@ end
 -- Everything of a job but its place in a zset.
 local function purge(g, id)
   local record = call('HGET', KEYS[g + 3], id)
-  if record and has(byte(record, 18), KEY) then free(g, id, record) end
+  local flags = record and byte(record, 18) or 0
+  if has(flags, KEY) then free(g, id, record) end
   call('HDEL', KEYS[g + 3], id)
   call('HDEL', KEYS[g + 5], id)
   call('HDEL', KEYS[g + 8], id, 'r' .. id)
+  if flags >= LANE then release(g, id, record) end
 end
 local function sweep(g, dead_keep)
   for _, id in ipairs(call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 100)) do

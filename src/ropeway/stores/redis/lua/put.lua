@@ -1,10 +1,14 @@
 -- needs: base ring
 -- put: jobs without a unique key. ARGV 4 not empty: the switch was looked at a moment ago; then id and blob of each.
--- Answers the time, or {why it is switched off}, or {time, number in the batch, created, due of one that was here, ...}.
+-- Answers the time, or {why it is switched off}, or {time, number in the batch, created, due of one that was here, ...}; or -1, and nothing
+-- is stored: the queue was dropped, so name it again (named) and repeat.
 local plain = call('EXISTS', KEYS[1], KEYS[2]) == 0 -- no switch is off and nobody waits: most of the time
-local why = not plain and ARGV[4] == '' and call('HGET', KEYS[1], 'p')
-if why then return {why} end
-if #ARGV == 6 and byte(ARGV[6], 2) < TIMED then -- one, due now: most puts
+if not plain then
+  local why, dropped = unpack(call('HMGET', KEYS[1], 'p', 'x'))
+  if why and ARGV[4] == '' then return {why} end
+  if dropped then return -1 end
+end
+if #ARGV == 6 and byte(ARGV[6], 2) % 16 < TIMED then -- one, due now: most puts
   local id, stamp = ARGV[5], pack('>I8', now)
   if call('HSETNX', KEYS[3], id, stamp .. stamp .. ARGV[6]) == 1 then
     local failed = redis.pcall('ZADD', KEYS[4], 0, sub(ARGV[6], 1, 1) .. stamp .. id)

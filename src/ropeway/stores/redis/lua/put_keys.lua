@@ -1,7 +1,8 @@
--- needs: base ring past stand
--- put: jobs of which some have a unique key. Arguments and answer as of put; for one whose key is taken created and due are 0.
-local why = ARGV[4] == '' and call('HGET', KEYS[1], 'p')
-if why then return {why} end
+-- needs: base ring lanes past stand
+-- put: jobs of which some have a unique key. Arguments and answers as of put; for one whose key is taken created and due are 0.
+local why, dropped = unpack(call('HMGET', KEYS[1], 'p', 'x'))
+if why and ARGV[4] == '' then return {why} end
+if dropped then return -1 end
 rescue(0)
 local answer, soonest, ready = {now}, nil, 0
 for i = 5, #ARGV, 2 do
@@ -31,7 +32,7 @@ for i = 5, #ARGV, 2 do
     if due <= now then ready = ready + 1 elseif not soonest or due < soonest then soonest = due end
   end
 end
-ring(0, ready)
+ring(0, ready + freed)
 if soonest then tell(0, soonest) end
 if #answer == 1 then return now end
 return answer

@@ -24,7 +24,7 @@ local function available(g, key)
   elseif state == 'ready' or state == 'delayed' then
     local ends = expires(record)
     if not ends or ends > now then return false end
-    call('ZREM', KEYS[g + 4], place .. id)
+    leave(g, id, record, place)
   else
     return false
   end
