@@ -66,3 +66,33 @@ def test_all_are_begun_before_the_first_is_waited_for(tmp_path: Path, count: int
 def test_one_is_just_synced(tmp_path: Path) -> None:
     assert [what for what, _ in asked(tmp_path, 1, Heard())] == ["sync"]
     assert [what for what, _ in asked(tmp_path / "many", 200, Heard())] == ["sync"]
+
+
+class Folders(Heard):
+    """The same for folders, too."""
+
+    def _note(self, what: str, fd: int) -> None:
+        self.asked.append((what, os.fstat(fd).st_ino))
+
+
+def test_what_is_fleeting_waits_for_no_disk_and_what_is_not_does(tmp_path: Path) -> None:
+    heard = Folders()
+    url = parse_url(f"dir:{tmp_path}/spool?bell=off&durability=full", {"dir": frozenset({"mode"})})
+    store = DirectoryStore(url, SYSTEM, disk=Disk(shared=False, calls=heard))
+    new_id = Link("memory:").new_id
+    try:
+        store.put([Job(new_id(), "q", fleeting=True)])  # the first: the queue itself is made
+        heard.asked.clear()
+        store.put([Job(new_id(), "q", fleeting=True)])
+        store.put([Job(new_id(), "q", fleeting=True, delay=600.0) for _ in range(300)])  # into a folder that nobody has made yet
+        assert [what for what, _ in heard.asked if what == "sync"] == []
+        store.put([Job(new_id(), "q", fleeting=True), Job(new_id(), "q")])
+        files = [name for _, _, names in os.walk(tmp_path / "spool/q/jobs") for name in names]
+        assert len([what for what, _ in heard.asked if what == "sync"]) >= 2, "one that is not fleeting makes the batch wait"
+        assert len(files) == 5
+        heard.asked.clear()
+        store.put([Job(new_id(), "q", delay=600.0)])
+        above = {os.stat(path).st_ino for path in [tmp_path / "spool/q/jobs", *(tmp_path / "spool/q/jobs").glob("*/*")]}
+        assert above & {inode for what, inode in heard.asked if what == "sync"}, "a folder that a fleeting put has made was never synced"
+    finally:
+        store.close()

@@ -110,6 +110,16 @@ class Bell:
             except OSError:
                 return  # taken away by who rang; or it stands, and a ring too many is heard by nobody
 
+    def ring_all(self) -> None:
+        """Wake everybody who is idle: what has happened may be what any of them waits for. As `ring`, never fails and never waits."""
+        try:
+            mtime = os.fstat(self._fd).st_mtime_ns
+            idle = self._idle(mtime) if mtime != self._listed[0] else self._listed[1]
+            if idle:
+                self._send(idle, len(idle), due=False)
+        except OSError:
+            return
+
     def ring(self, jobs: int, due: bool = False) -> None:
         """Wake as many idle processes as there are jobs; `due`: these can be claimed now. Never fails, never waits, says nothing."""
         try:

@@ -9,9 +9,10 @@ from ...bells.datagram import Bell, available
 from ...clock import Clock
 from ...errors import ConfigError, StoreError
 from ...events import Event, Listener, tell
-from ...names import check_name
+from ...names import check_name, ended
 from ...url import StoreUrl
 from .disk import Disk
+from .ends import Ends
 from .layout import read_queue_folder
 from .place import Place
 from .room import make_room, open_room
@@ -34,6 +35,7 @@ class Hub:
         self.place = Place(url, clock, disk)
         self._bell = url.bell == "on" and available()
         self.waiting = Waiting(url.poll, self._bell)
+        self.ends = Ends(self.place)
         self.known: dict[str, Station] = {}
         self.closed = False
         self._missing: dict[str, float] = {}
@@ -86,6 +88,15 @@ class Hub:
             raise StoreError(f"queue {queue} could not be made")
         return station
 
+    def bell_of_ends(self, name: str) -> Bell | None:
+        """Where to wait for the ends of a queue's jobs; None without bells."""
+        self.ready()
+        return self.ends.bell(name) if self._bell else None
+
+    def ring_ends(self, queue: str) -> None:
+        if self._bell:
+            self.ends.ring(ended(queue))
+
     def queues(self) -> list[str]:
         names = self.ready().disk.names(self.place.fd)
         return sorted(q for n in names if not n.startswith((".", "+")) and n != "format" and (q := read_queue_folder(n)) is not None)
@@ -102,5 +113,6 @@ class Hub:
             for station in self.known.values():
                 station.close()
             self.known.clear()
+            self.ends.close()
             self.waiting.close()
             return True

@@ -18,24 +18,29 @@ from ...errors import StoreError
 from ...job import Job
 from .disk import FULL_DISK
 from .holders import RunFolder
-from .layout import BIG_BODY, NO_PAST, PART_BYTES, RECORDS, Part, just_put, stretch_of
+from .layout import BIG_BODY, NO_PAST, PART_BYTES, RECORDS, Part, just_put, lane_tag, stretch_of
 from .parts import build
 from .room import Room
 from .slots import Slots
 
 
-def alone(job: Job) -> bool:
-    """Whether the job needs a part of its own: its file guards its key or its id, or has a body beside it."""
+def guards(job: Job) -> bool:
+    """Whether the job's file guards its key or its id, or has a body beside it."""
     return bool(job.key) or job.once or job.source is not None or len(job.body) > BIG_BODY
 
 
+def alone(job: Job) -> bool:
+    """Whether the job needs a part of its own: it is guarded, or its name says its lane."""
+    return bool(job.lane) or guards(job)
+
+
 class Written:
-    """A part that stands in its slot, or on its shelf, and waits for its sync."""
+    """A part that stands in its slot, or on its shelf, and waits for its sync; `fleeting`: for none."""
 
-    __slots__ = ("fd", "jobs", "name", "slot")
+    __slots__ = ("fd", "fleeting", "jobs", "name", "slot")
 
-    def __init__(self, jobs: Sequence[Job], name: str, fd: int, slot: int) -> None:
-        self.jobs, self.name, self.fd, self.slot = jobs, name, fd, slot
+    def __init__(self, jobs: Sequence[Job], name: str, fd: int, slot: int, fleeting: bool = False) -> None:
+        self.jobs, self.name, self.fd, self.slot, self.fleeting = jobs, name, fd, slot, fleeting
 
 
 class Shelf:
@@ -59,16 +64,16 @@ class Intake:
         self.slots = Slots(room)
         self._free_keys, self._clear_dead = free_keys, clear_dead
 
-    def put(self, jobs: Sequence[Job], due: int, now: int, past: str = NO_PAST) -> tuple[list[bool], list[Written]]:
+    def put(self, jobs: Sequence[Job], due: int, now: int, past: str = NO_PAST, fleeting: bool = False) -> tuple[list[bool], list[Written]]:
         """Write one job, or ordinary ones (one priority, one due), into their slot. False: the key is taken. What comes back must be given
         to `finish` or `take_back`. Raises StoreError, then nothing of it is left behind unless it says that this is unknown. `past`: the
-        attempts and deaths that they bring along, as in the name."""
+        attempts and deaths that they bring along, as in the name. `fleeting`: nobody waits for the disk."""
         self.slots.enter()
         out: list[Written] = []
         try:
             if len(jobs) == 1:
-                return [self._put_alone(jobs[0], due, now, out, past)], out
-            return self._put_many(jobs, due, now, out, past), out
+                return [self._put_alone(jobs[0], due, now, out, past, fleeting=fleeting)], out
+            return self._put_many(jobs, due, now, out, past, fleeting), out
         except BaseException as error:
             gone = self.take_back(out)
             if isinstance(error, StoreError):
@@ -94,7 +99,7 @@ class Intake:
         """`put` and `finish` for one ordinary job, without what only several need, or a guarded one."""
         self.slots.enter()
         try:
-            written = self._write((job,), (pack_job(job),), due, now)
+            written = self._write((job,), (pack_job(job),), due, now, fleeting=job.fleeting)
         except BaseException as error:
             self.slots.leave()
             if isinstance(error, OSError):
@@ -102,22 +107,25 @@ class Intake:
             raise
         self.finish((written,))
 
-    def _put_many(self, jobs: Sequence[Job], due: int, now: int, out: list[Written], past: str) -> list[bool]:
+    def _put_many(self, jobs: Sequence[Job], due: int, now: int, out: list[Written], past: str, fleeting: bool) -> list[bool]:
         """Ordinary jobs, as many to a part as fit."""
         packed = [pack_job(job) for job in jobs]
         start = size = 0
         for index, record in enumerate(packed):
             if index - start == RECORDS or (size + len(record) > PART_BYTES and index > start):
-                out.append(self._write(jobs[start:index], packed[start:index], due, now, past))
+                out.append(self._write(jobs[start:index], packed[start:index], due, now, past, fleeting=fleeting))
                 start, size = index, 0
             size += len(record)
-        out.append(self._write(jobs[start:], packed[start:], due, now, past))
+        out.append(self._write(jobs[start:], packed[start:], due, now, past, fleeting=fleeting))
         return [True] * len(jobs)
 
-    def _put_alone(self, job: Job, due: int, now: int, out: list[Written], past: str = NO_PAST, shelf: Shelf | None = None) -> bool:
-        """One job in a part of its own; False when its key is held by another live job."""
-        if not alone(job):
-            out.append(self._write((job,), (pack_job(job),), due, now, past, shelf))
+    def _put_alone(
+        self, job: Job, due: int, now: int, out: list[Written], past: str = NO_PAST, shelf: Shelf | None = None, fleeting: bool = False
+    ) -> bool:
+        """One job in a part of its own; False when its key is held by another live job. One that is guarded is never fleeting: what guards
+        it would outlive it."""
+        if not guards(job):
+            out.append(self._write((job,), (pack_job(job),), due, now, past, shelf, fleeting))
             return True
         from . import keys  # late, as the bodies below: few puts need them, and each start pays for an import
 
@@ -167,7 +175,7 @@ class Intake:
                 return None
             if big:
                 bodies.publish(room, run, big, job.id, self._clear_dead)
-            name = just_put(due, job.id, 1, past) if shelf is None else shelf.part.held()
+            name = just_put(due, job.id, 1, past, lane_tag(job.lane)) if shelf is None else shelf.part.held()
             slot = self._publish(run, temporary, job.priority, name, due, now, shelf)
         except BaseException as error:
             if isinstance(error, OSError) and not self._is_still(temporary, run):  # the job may stand in its slot: what is its own stays
@@ -197,7 +205,14 @@ class Intake:
         self.disk.unlink(temporary, run.fd)
 
     def _write(
-        self, jobs: Sequence[Job], packed: Sequence[bytes], due: int, now: int, past: str = NO_PAST, shelf: Shelf | None = None
+        self,
+        jobs: Sequence[Job],
+        packed: Sequence[bytes],
+        due: int,
+        now: int,
+        past: str = NO_PAST,
+        shelf: Shelf | None = None,
+        fleeting: bool = False,
     ) -> Written:
         run = self.room.run("p")
         temporary = run.temporary()
@@ -205,15 +220,19 @@ class Intake:
         try:
             if self.disk.shared:
                 self.disk.sync(fd)
-            name = just_put(due, jobs[0].id, len(jobs), past) if shelf is None else shelf.part.held()
-            slot = self._publish(run, temporary, jobs[0].priority, name, due, now, shelf)
+            first = jobs[0]
+            if shelf is None:
+                name = just_put(due, first.id, len(jobs), past, lane_tag(first.lane) if first.lane else "")
+            else:
+                name = shelf.part.held()
+            slot = self._publish(run, temporary, first.priority, name, due, now, shelf, fleeting)
         except BaseException as error:
             os.close(fd)
             if isinstance(error, OSError) and not self._is_still(temporary, run):
                 raise self._refused(error, unknown=True) from error  # it went somewhere all the same
             self._clear(temporary, run)
             raise
-        return Written(jobs, name, fd, slot)
+        return Written(jobs, name, fd, slot, fleeting)
 
     def _is_still(self, temporary: str, run: RunFolder) -> bool:
         """Whether a file that could not be published surely was not."""
@@ -229,13 +248,15 @@ class Intake:
         hint = "free some space, the jobs that are there can still be finished" if error.errno in FULL_DISK else "look with `ropeway check`"
         return StoreError(f"{why}nothing was stored: {hint}", definite=True)
 
-    def _publish(self, run: RunFolder, temporary: str, prio: int, name: str, due: int, now: int, shelf: Shelf | None) -> int:
+    def _publish(
+        self, run: RunFolder, temporary: str, prio: int, name: str, due: int, now: int, shelf: Shelf | None, fleeting: bool = False
+    ) -> int:
         """Rename the finished file into its slot or shelf. The answer "no such file" is ambiguous: our file or the folder may be gone."""
         where: int | str = prio if shelf is None else shelf.name
         slots = self.slots
         folder = slots.choose(prio, due, now) if shelf is None else stretch_of(shelf.part.until)
         for _ in range(100):
-            slot = slots.open(where, folder)
+            slot = slots.open(where, folder, fleeting)
             if self.disk.rename(temporary, run.fd, name, slot):
                 return slot
             if not self.disk.exists(temporary, run.fd):
@@ -247,7 +268,8 @@ class Intake:
         """Several are about to be finished: let the disk begin with all of them."""
         if self.place.full and not self.disk.shared:
             for one in written:
-                self.disk.begin_sync(one.fd)
+                if not one.fleeting:
+                    self.disk.begin_sync(one.fd)
 
     def finish(self, written: Sequence[Written]) -> None:
         """Sync what was written, files before folders, and close. StoreError says which outcome is left: not stored, or unknown.
@@ -258,8 +280,9 @@ class Intake:
             if self.place.full:
                 if not self.disk.shared:
                     for one in written:
-                        self.disk.sync(one.fd)
-                for slot in {one.slot for one in written}:
+                        if not one.fleeting:
+                            self.disk.sync(one.fd)
+                for slot in {one.slot for one in written if not one.fleeting}:
                     self.disk.sync(slot)
         except OSError as error:
             raise self._refused(error, unknown=bool(self._unlink(written))) from error

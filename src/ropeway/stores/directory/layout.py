@@ -6,6 +6,9 @@
     staged    s|n + pserial . prio . waiting name       a tail split off, a record given back: becomes a waiting part
               d|k + pserial . ended name                a record buried, or done and kept
     gone      g + running or ended name                 settled for good, being cleared away
+    tags      .e<12 hex> its content was edited, and lies beside the job; .l<20 hex> its lane. A running one also has .p<n> its place in
+              the lane, .q<n> its place in the queue. At the very end of any of the names above
+    parked    prio.waiting name, in the folder of its lane
 
 `attempts` begins with a 0 when attempts or a result are kept beside the job, so that only then anybody looks for them.
 All hex is lower-case and all names are ASCII, so that a case-folding disk does no harm. `due` is 14 hex digits of microseconds since
@@ -25,8 +28,12 @@ NARROW, WIDE, STRETCH = 16, 22, 28  # bits of a due that a slot (65 ms, 4.2 s) a
 
 HEX = "0123456789abcdef"
 _WAITING = r"([0-9a-f]{14})\.([0-9a-f]{32})\.(\d{3})-(\d{3})\.(\d{1,6})\.(\d{1,6})\.([0-9a-f]{1,64})"
-_waiting = re.compile(_WAITING + r"\Z", re.ASCII).match
-_running = re.compile(_WAITING + r"\.(\d\d)\.([0-9a-f]{1,14})\.([0-9a-f]{1,14})\Z", re.ASCII).match
+_TAGS = r"((?:\.e[0-9a-f]{12})?(?:\.l[0-9a-f]{20})?)"
+_waiting = re.compile(_WAITING + _TAGS + r"\Z", re.ASCII).match
+_running = re.compile(
+    _WAITING + r"\.(\d\d)\.([0-9a-f]{1,14})\.([0-9a-f]{1,14})" + _TAGS + r"((?:\.p\d{1,7})?(?:\.q\d{1,7})?)\Z", re.ASCII
+).match
+_lane = re.compile(r"[0-9a-f]{20}\Z", re.ASCII).match
 _staged = re.compile(r"([sndk])([0-9a-f]{1,14})\.(?:(\d\d)\.)?([0-9a-f]{14}\..*)\Z", re.ASCII).match
 _slot = re.compile(r"([nw])([0-9a-f]{14})\Z", re.ASCII).match
 _cursor = re.compile(r"[A-Za-z0-9._-]{1,128} [0-4] \d\d [0-9a-f]{14}\.[0-9a-f]{32} \d{3}\Z", re.ASCII).match
@@ -40,9 +47,9 @@ _receipt = re.compile(
 
 class Part:
     """A part's name, taken apart. `prio`, `until` (lease or moment) and `serial` are those of a running or ended one. `past` is 1 when
-    something is kept beside its jobs."""
+    something is kept beside its jobs. `tags` stay with it wherever it goes, `stay` is of a running one: both as they stand in the name."""
 
-    __slots__ = ("attempts", "bits", "deaths", "due", "end", "first", "past", "prio", "serial", "until", "x")
+    __slots__ = ("attempts", "bits", "deaths", "due", "end", "first", "past", "prio", "serial", "stay", "tags", "until", "x")
 
     def __init__(
         self,
@@ -57,25 +64,51 @@ class Part:
         until: int = 0,
         serial: int = 0,
         past: int = 0,
+        tags: str = "",
+        stay: str = "",
     ) -> None:
         self.due, self.x, self.first, self.end = due, x, first, end
         self.attempts, self.deaths, self.bits = attempts, deaths, bits
         self.prio, self.until, self.serial = prio, until, serial
-        self.past = past
+        self.past, self.tags, self.stay = past, tags, stay
+
+    @property
+    def lane(self) -> str:
+        """Its lane, by the hash that stands in names; empty when it has none."""
+        return self.tags[-20:] if ".l" in self.tags else ""
+
+    @property
+    def edit(self) -> str:
+        """Which file beside the job has its content; empty when it is as it was put."""
+        return self.tags[2:14] if ".e" in self.tags else ""
+
+    def edited(self, edit: str) -> str:
+        """The tags, with this edit for the one that may be there."""
+        return f".e{edit}{self.tags[14:] if self.edit else self.tags}"
+
+    @property
+    def place(self) -> int:
+        """The number of its place in the lane; -1: none that the name tells."""
+        return int(self.stay[2:].partition(".")[0]) if self.stay[:2] == ".p" else -1
+
+    @property
+    def seat(self) -> int:
+        """The number of its place in the queue; -1 for none."""
+        return int(self.stay.rpartition(".q")[2]) if ".q" in self.stay else -1
 
     def waiting(self) -> str:
         mark = "0" if self.past else ""
-        return f"{self.due:014x}.{self.x}.{self.first:03}-{self.end:03}.{mark}{self.attempts}.{self.deaths}.{self.bits:x}"
+        return f"{self.due:014x}.{self.x}.{self.first:03}-{self.end:03}.{mark}{self.attempts}.{self.deaths}.{self.bits:x}{self.tags}"
 
     def held(self) -> str:
         """The running or ended name."""
         mark = "0" if self.past else ""
         return (
             f"{self.due:014x}.{self.x}.{self.first:03}-{self.end:03}.{mark}{self.attempts}.{self.deaths}.{self.bits:x}"
-            f".{self.prio:02}.{self.until:x}.{self.serial:x}"
+            f".{self.prio:02}.{self.until:x}.{self.serial:x}{self.tags}{self.stay}"
         )
 
-    def but(self, **changes: int) -> Part:
+    def but(self, **changes: int | str) -> Part:
         out = Part(
             self.due,
             self.x,
@@ -88,15 +121,17 @@ class Part:
             self.until,
             self.serial,
             self.past,
+            self.tags,
+            self.stay,
         )
         for name, value in changes.items():
             setattr(out, name, value)
         return out
 
     def cut(self, first: int, end: int) -> Part:
-        """The same part for a share of its records, with their bits."""
+        """The same part for a share of its records, with their bits; what only a running one has is left behind."""
         bits = (self.bits >> (first - self.first)) & ((1 << (end - first)) - 1)
-        return self.but(first=first, end=end, bits=bits)
+        return self.but(first=first, end=end, bits=bits, stay="")
 
     def trimmed(self) -> Part:
         """Without the settled records at both ends: so it waits in the order of what it still stands for."""
@@ -130,8 +165,8 @@ def read_waiting(name: str) -> Part | None:
     found = _waiting(name)
     if not found:
         return None
-    due, x, first, end, attempts, deaths, bits = found.groups()
-    return _sound(Part(int(due, 16), x, int(first), int(end), int(attempts), int(deaths), int(bits, 16), past=_past(attempts)))
+    due, x, first, end, attempts, deaths, bits, tags = found.groups()
+    return _sound(Part(int(due, 16), x, int(first), int(end), int(attempts), int(deaths), int(bits, 16), past=_past(attempts), tags=tags))
 
 
 def read_held(name: str) -> Part | None:
@@ -139,7 +174,7 @@ def read_held(name: str) -> Part | None:
     found = _running(name)
     if not found:
         return None
-    due, x, first, end, attempts, deaths, bits, prio, until, serial = found.groups()
+    due, x, first, end, attempts, deaths, bits, prio, until, serial, tags, stay = found.groups()
     return _sound(
         Part(
             int(due, 16),
@@ -153,6 +188,8 @@ def read_held(name: str) -> Part | None:
             int(until, 16),
             int(serial, 16),
             _past(attempts),
+            tags,
+            stay,
         )
     )
 
@@ -168,10 +205,36 @@ def _sound(part: Part) -> Part | None:
 NO_PAST = "0.0"
 
 
-def just_put(due: int, x: str, count: int, past: str = NO_PAST) -> str:
+def just_put(due: int, x: str, count: int, past: str = NO_PAST, tags: str = "") -> str:
     """The waiting name of a part that is new here: what `Part(due, x, 0, count, 0, 0, 0).waiting()` says, in a third of the time. `past`:
     other attempts and deaths, see `past_of`."""
-    return f"{due:014x}.{x}.000-{count:03}.{past}.0"
+    return f"{due:014x}.{x}.000-{count:03}.{past}.0{tags}"
+
+
+def lane_tag(lane: str) -> str:
+    """How a job's lane stands in the names of its part."""
+    if not lane:
+        return ""
+    import hashlib  # late: few have a lane, and each start would pay for it
+
+    return f".l{hashlib.sha256(lane.encode()).hexdigest()[:20]}"
+
+
+def is_lane(name: str) -> bool:
+    """Whether it is the folder of a lane, with what is parked of it."""
+    return _lane(name) is not None
+
+
+def parked_name(part: Part) -> str:
+    return f"{part.prio:02}.{part.waiting()}"
+
+
+def read_parked(name: str) -> Part | None:
+    """The part of a parked name, with its priority; None for a name that is none."""
+    part = read_waiting(name[3:]) if is_prio(name[:2]) and name[2:3] == "." else None
+    if part is not None:
+        part.prio = int(name[:2])
+    return part
 
 
 def past_of(attempts: int, deaths: int, kept: bool) -> str:

@@ -14,7 +14,7 @@ from ...job import Job, check_job
 from ...store import Query
 from .guard import guarded
 from .hub import Hub
-from .intake import Written, alone, stamp, unstamp
+from .intake import Written, alone, guards, stamp, unstamp
 from .station import Station
 
 WAVE = 200  # parts of one put that wait for their sync with open files
@@ -54,11 +54,11 @@ class Putting:
             return True
         now = int(self._hub.place.now() * 1e6)
         due = stamp(job, now)
-        if self._commit.unsynced is None and not alone(job):
+        if self._commit.unsynced is None and not guards(job):
             station.intake.put_one(job, due, now)
             station.ring(1, due <= now)
             return True
-        answers, parts = station.intake.put((job,), due, now)
+        answers, parts = station.intake.put((job,), due, now, fleeting=job.fleeting)
         self.finish([(station, parts)])
         if not answers[0]:
             unstamp(job, now)
@@ -75,11 +75,12 @@ class Putting:
         now = int(self._hub.place.now() * 1e6)
         answers = [True] * len(jobs)
         written: list[tuple[Station, list[Written]]] = []
+        fleeting = jobs[0].fleeting and all(job.fleeting for job in jobs) if jobs else False
         alike = _alike(jobs, stations, now)
         first = {} if alike else {jobs[index].id: index for index in range(len(jobs) - 1, -1, -1)}
         for station, indices, due in alike or self._grouped(jobs, first, stations, now):
             try:
-                done, parts = station.intake.put([jobs[i] for i in indices], due, now)
+                done, parts = station.intake.put([jobs[i] for i in indices], due, now, fleeting=fleeting)
             except StoreError as error:
                 self._take_back(written, error)
                 raise

@@ -337,6 +337,7 @@ class Settling:
                 self.disk.unlink(name, run.fd)
         if new.full():
             self.station.held.pop(receipt_of(self.room.queue, run.name, part), None)
+        self.station.ended |= kind in "dk"
         if self.place.acks_full:
             self.disk.sync(run.fd)
         return True

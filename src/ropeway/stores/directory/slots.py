@@ -52,15 +52,25 @@ class Slots:
         wide.chosen += 1
         return wide.folder if wide.chosen <= BUSY else slot_of(due, NARROW)
 
-    def open(self, where: int | str, folder: str) -> int:
+    def open(self, where: int | str, folder: str, fleeting: bool = False) -> int:
         """The descriptor of a slot's folder (of this priority), or of a stretch of a shelf (of this name), made when missing, with
-        everything above it safe. Good until `leave`."""
+        everything above it safe; `fleeting`: it need not be safe. Good until `leave`."""
+        if fleeting:
+            return self._open_fleeting(where, folder)
         fd = self._fds.get((where, folder))
         if fd is None:
             with self._lock:
                 fd = self._fds.get((where, folder))
                 if fd is None:
                     fd = self._fds[where, folder] = self._open(where, folder)
+        return fd
+
+    def _open_fleeting(self, where: int | str, folder: str) -> int:
+        """As `open`, of a shelf of its own: what is not known to be safe must not be found there by a put that has to be."""
+        fd = self._fds.get((where, folder)) or self._fds.get((where, f"~{folder}"))
+        if fd is None:
+            with self._lock:
+                fd = self._fds[where, f"~{folder}"] = self._open(where, folder, safe=False)
         return fd
 
     def enter(self) -> None:
@@ -85,13 +95,14 @@ class Slots:
     def forget(self, where: int | str, folder: str) -> None:
         """It is not there any more: the next `open` makes it again."""
         with self._lock:
-            fd = self._fds.pop((where, folder), None)
-            if fd is not None:
-                self._retired.append(fd)
+            for known in (folder, f"~{folder}"):
+                fd = self._fds.pop((where, known), None)
+                if fd is not None:
+                    self._retired.append(fd)
             path = [str(where), *_path(where, folder)]  # one name stands on both shelves
             self._safe -= {"/".join(path[:depth]) for depth in range(2, len(path) + 1)}
 
-    def _open(self, where: int | str, folder: str) -> int:
+    def _open(self, where: int | str, folder: str, safe: bool = True) -> int:
         mode = self.place.folder_mode
         path = _path(where, folder)
         for _ in range(100):
@@ -109,7 +120,7 @@ class Slots:
                             break
                     opened.append(fd)
                     place = "/".join((str(where), *path[: depth + 1]))
-                    if place not in self._safe:
+                    if safe and place not in self._safe:
                         self.place.sync(above)
                         if len(self._safe) > 10_000:
                             self._safe.clear()

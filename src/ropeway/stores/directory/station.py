@@ -40,6 +40,7 @@ class Station:
         self.tell = tell
         self.bell = bell
         self.held: dict[str, HeldPart] = {}
+        self.ended = False  # whether, since this was asked last, a job has ended and stays
         self.intake = Intake(room, lambda: self.rescue.forget_done(), lambda: self.rescue.look_now())
 
     @cached_property

@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import msgspec
 
+from ...bells.datagram import Bell
 from ...clock import Clock
 from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_query, check_reason
 from ...errors import BadValue
 from ...events import Listener
 from ...job import Job
-from ...names import check_name, shown
+from ...names import check_name, is_ended, shown
 from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Query
 from ...url import StoreUrl
 from .disk import Disk
@@ -163,6 +164,9 @@ class DirectoryStore(Apart):
                 continue
             with station.room.lock:
                 done = guarded(verb(station), base, [(record, items[index]) for index, record in members])
+                ends, station.ended = station.ended, False
+            if ends:
+                self._hub.ring_ends(station.room.queue)
             for (index, _), answer in zip(members, done, strict=True):
                 answers[index] = answer
         return answers
@@ -179,28 +183,29 @@ class DirectoryStore(Apart):
 
     # -- waiting
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
+        announced: set[Bell] = set()
         try:
-            return guarded(self._wait, queues, timeout)
+            return guarded(self._wait, queues, timeout, look, announced)
         finally:
-            for queue in queues:
-                station = self._stations.get(queue)
-                if station is not None and station.bell is not None:
-                    station.bell.withdraw(self._waiting.mine())
+            for bell in announced:
+                bell.withdraw(self._waiting.mine())
             self._waiting.awake()
 
-    def _wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def _wait(self, asked: Sequence[str], timeout: float, look: Callable[[], bool] | None, announced: set[Bell]) -> bool:
         self._hub.ready()
+        queues, ends = [q for q in asked if not is_ended(q)], [q for q in asked if is_ended(q)]
         sleeper = self._waiting.mine()
         end = self._clock.boot() + timeout
         while True:
             sleeper.drain()
             stations = [s for q in queues if (s := self._hub.station(q)) is not None]
-            for station in stations:
-                if station.bell is not None:
-                    station.bell.announce(sleeper)
+            for bell in [station.bell for station in stations] + [self._hub.bell_of_ends(check_name(name)) for name in ends]:
+                if bell is not None:
+                    bell.announce(sleeper)
+                    announced.add(bell)
             soonest = self._waiting.look(stations)
-            if soonest == 0:
+            if soonest == 0 or (look is not None and look()):
                 return True
             left = end - self._clock.boot()
             if self._waiting.woken(sleeper) or left <= 0:
@@ -212,7 +217,7 @@ class DirectoryStore(Apart):
                 return False
             if self._waiting.woken(sleeper):  # asked once: asking forgets
                 return False
-            if rung and ((sleeper.due and self._waiting.all_open(stations)) or self._waiting.look(stations) == 0):
+            if rung and (ends or (sleeper.due and self._waiting.all_open(stations)) or self._waiting.look(stations) == 0):
                 return True
 
     def wake(self) -> None:
