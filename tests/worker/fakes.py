@@ -72,6 +72,10 @@ class ManualPool:
     def running(self) -> list[Run]:
         return list(self.started)
 
+    def resize(self, slots: int) -> None:
+        self.slots = slots
+        self.take(())
+
     def disown(self, run: Run) -> bool:
         if run in self.started:
             self.started.remove(run)

@@ -28,6 +28,8 @@ def split(patterns: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
             plain.append(pattern)
             if equals:
                 weights[pattern] = _weight(weight, part)
+    if not plain:
+        raise BadValue(f"{shown(' '.join(map(str, patterns)))} names no queue")
     return check_patterns(plain), weights
 
 

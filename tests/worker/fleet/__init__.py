@@ -1,0 +1,1 @@
+"""Tests of the fleet: presence, orders, pauses, weights, tidying; and real processes under a supervisor."""
