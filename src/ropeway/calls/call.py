@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..aio import facade
-from ..codec import decode_body
+from ..codecs import Way, way
 from ..durations import Duration, seconds, spoken
 from ..errors import RemoteError, RopewayError, Timeout
 from ..handle import CANCEL, CANCEL_LIFETIME, read_progress
@@ -32,7 +32,7 @@ class Call(Generic[R]):
     """A call on its way. Its answer is heard once, by the thread or the event loop that made it.
 
     `on_start` is told of each worker that begins (Started), `on_progress` of what the run says with `progress`; both are called
-    where the answer is waited for. `into` is the type of the result, `item` that of what is streamed.
+    where the answer is waited for.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Call(Generic[R]):
         "_slip",
         "_taken",
         "_timeout",
+        "_way",
         "correlation",
         "job",
         "loop",
@@ -62,9 +63,7 @@ class Call(Generic[R]):
         "receipt",
     )
 
-    def __init__(
-        self, link: Link, mailroom: Mailroom, job: Job, correlation: str, timeout: float, into: Any = Any, item: Any = Any
-    ) -> None:
+    def __init__(self, link: Link, mailroom: Mailroom, job: Job, correlation: str, timeout: float) -> None:
         self.job = job
         self.correlation = correlation
         self.receipt: Started | None = None  # of the worker that began last
@@ -75,8 +74,9 @@ class Call(Generic[R]):
         self._mailroom = mailroom
         self._timeout = timeout
         self._deadline = link.clock.boot() + timeout
-        self._into = into
-        self._item = item
+        self._into: Any = Any
+        self._item: Any = Any
+        self._way: Way | None = None
         self._heard: deque[Reply] = deque()
         self._came = self._taken = 0  # bytes of items: each counted by one side alone
         self._overrun = False
@@ -88,6 +88,10 @@ class Call(Generic[R]):
         self._slip: Slip | None = None
         self._future: asyncio.Future[None] | None = None
         self.loop: asyncio.AbstractEventLoop | None = None  # in which it is awaited
+
+    def expect(self, into: Any, item: Any, way: Way) -> None:
+        """The types of the result, and of what is streamed; and which forms are read."""
+        self._into, self._item, self._way = into, item, way
 
     @property
     def id(self) -> str:
@@ -292,7 +296,7 @@ class Call(Generic[R]):
             self._failed = read_failure(reply.body)
 
     def _value(self, reply: Reply) -> Any:
-        return decode_body(reply.body, reply.content_type, self._item)
+        return self._read(reply, self._item)
 
     def _outcome(self) -> R:
         last = self._last
@@ -301,8 +305,11 @@ class Call(Generic[R]):
             raise self._error(read_failure(last.body) or Failure(message="its error cannot be read"))
         if not last.content_type:
             return None  # type: ignore[return-value]  # the run returned None
-        result: R = decode_body(last.body, last.content_type, self._into)
+        result: R = self._read(last, self._into)
         return result
+
+    def _read(self, reply: Reply, into: Any) -> Any:
+        return (self._way or way()).decode(reply.body, reply.content_type, into)
 
     def _error(self, failure: Failure) -> RemoteError:
         kind, where = failure.types[0] if failure.types else "", f" on {failure.worker}" if failure.worker else ""

@@ -48,15 +48,30 @@ class Mailroom:
         self.lead = Lead(link.clock, self._lap, lambda: bool(self._awaiting), lambda: link.store.wake(), "ropeway-mailroom")
         link.at_close.append(self.close)
 
-    def open(self, job: Job, timeout: float, wants: str = "", into: Any = Any, item: Any = Any) -> Call[Any]:
-        """Make a call of this job: from now on its answers are heard. The job must be put next. Raises StoreError when the store fails."""
-        self._be_present()
+    @property
+    def ready(self) -> bool:
+        """Whether a call may begin without a word to the store first."""
+        return self._swept and self._presence.fresh
+
+    def prepare(self) -> None:
+        """Say that we are here; at the first time also remove what others have left behind. Raises StoreError when the store fails."""
+        with self._opening:
+            self._presence.renew()
+            if not self._swept:
+                self._swept = True
+                try:
+                    sweep(self._link.store)
+                except RopewayError:
+                    pass  # the next one does it
+
+    def open(self, job: Job, timeout: float, wants: str = "") -> Call[Any]:
+        """Make a call of this job: from now on its answers are heard. The job must be put next."""
         token = os.urandom(16).hex()
         headers = {**job.headers, REPLY_TO: self.queue, CORRELATION: token}
         if wants:
             headers[WANTS] = wants
         job.headers, job.ttl, job.keep, job.fleeting = headers, timeout, 0.0, True
-        call: Call[Any] = Call(self._link, self, job, token, timeout, into, item)
+        call: Call[Any] = Call(self._link, self, job, token, timeout)
         self._calls[token] = call
         return call
 
@@ -91,19 +106,6 @@ class Mailroom:
             self._presence.end()
         except RopewayError:
             pass  # the note ends by itself, and whoever sweeps next removes the queue
-
-    def _be_present(self) -> None:
-        if self._swept:
-            self._presence.renew()
-            return
-        with self._opening:
-            self._presence.renew()
-            if not self._swept:
-                self._swept = True
-                try:
-                    sweep(self._link.store)
-                except RopewayError:
-                    pass  # the next one does it
 
     # Leading
 

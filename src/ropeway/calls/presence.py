@@ -23,11 +23,16 @@ class Presence:
         self._key = NOTE + queue.removeprefix(PREFIX)
         self._noted = -LIFETIME
 
+    @property
+    def fresh(self) -> bool:
+        """Whether less than a third of its lifetime is over."""
+        return self._link.clock.boot() - self._noted < LIFETIME / 3
+
     def renew(self) -> None:
-        """Write the note, when a third of its lifetime is over. Raises StoreError."""
-        now, store = self._link.clock.boot(), self._link.store
-        if now - self._noted < LIFETIME / 3:
+        """Write the note, unless it is fresh. Raises StoreError."""
+        if self.fresh:
             return
+        now, store = self._link.clock.boot(), self._link.store
         if Feature.NOTES in store.features:
             store.notes.note(self._key, msgspec.json.encode({"holder": self._link.holder().name, "pid": os.getpid()}), LIFETIME)
         self._noted = now

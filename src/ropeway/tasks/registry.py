@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
+from ..calls.failures import know
 from ..errors import BadValue, ConfigError
 from ..hooks import OF_WORKERS, Hook, Hooks, call
 from ..link import Link
@@ -123,6 +124,14 @@ class Tasks:
         """A decorator: call the function from now on when `name` (see the table of hooks) happens to any of these tasks, or to a worker
         that runs them. Raises BadValue for a hook that is not there, and for what is no plain function with its arguments."""
         return lambda function: self._hooks.add(name, function)
+
+    @staticmethod
+    def errors(*classes: type[Exception]) -> None:
+        """Name exception classes of your own that jobs raise: where such an error comes back from a call or a result, it is caught by
+        `except` of its class, as Python's own errors are. It carries the text, not the attributes. For the whole process.
+
+        Raises BadValue for what is no exception class."""
+        know(*classes)
 
     # For workers, and for puts
 
