@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from .aio import twin
 from .clock import SYSTEM, Clock
@@ -24,8 +24,11 @@ from .stores import ENGINES
 from .url import hidden, parse_url
 
 if TYPE_CHECKING:
+    from .calls.asking import NamedOptions
     from .carry import Carried
     from .config import Config
+    from .schedule import CatchUp
+    from .schedules import Schedules
     from .tasks import Decorate, Task, TaskOptions, Tasks
     from .worker import CommandRunner, Worker
     from .worker.fleet import Member
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", config: str | bool = True) -> Broker:
@@ -48,6 +52,17 @@ def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", co
 
         url, _ = where(None)
     return Broker(Link(url, clock, name=name), config=config)
+
+
+class Scheduled(Protocol):
+    """What `cron(...)` answers: a decorator for tasks, and for functions that become one."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __call__(self, task: Task[P, T, C], /) -> Task[P, T, C]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -105,15 +120,18 @@ class Broker:
         return self._config
 
     @overload
-    def queue(self, name: str) -> Queue[Any]: ...
+    def queue(self, name: str, *, codec: str | None = None, accept: Sequence[str] | None = None) -> Queue[Any]: ...
     @overload
-    def queue(self, name: str, type: type[T]) -> Queue[T]: ...
+    def queue(self, name: str, type: type[T], *, codec: str | None = None, accept: Sequence[str] | None = None) -> Queue[T]: ...
     @overload
-    def queue(self, name: str, type: Any) -> Queue[Any]: ...
+    def queue(self, name: str, type: Any, *, codec: str | None = None, accept: Sequence[str] | None = None) -> Queue[Any]: ...
 
-    def queue(self, name: str, type: Any = Any) -> Queue[Any]:  # noqa: A002
-        """The queue of that name. `type`: what its bodies are; they are checked when one is put and when one is read."""
-        return Queue(self._link, name, type)
+    def queue(self, name: str, type: Any = Any, *, codec: str | None = None, accept: Sequence[str] | None = None) -> Queue[Any]:  # noqa: A002
+        """The queue of that name. `type`: what its bodies are; they are checked when one is put and when one is read. `codec`: how they are
+        written (json, msgpack, yaml, raw, pickle), `accept`: codecs that are read as well; else as the configuration says, or json.
+
+        Raises BadName, BadValue for a type or codec that is none, ConfigError when what the codec needs is not installed."""
+        return Queue(self._link, name, type, codec=codec, accept=accept)
 
     def queues(self) -> list[str]:
         """The names of all queues that exist, sorted."""
@@ -150,6 +168,85 @@ class Broker:
         """Take in tasks that were registered without a store, with a `Tasks()` of their own module: they are put here from now on, and
         workers of this broker run them. See Tasks.include."""
         self.tasks.include(*registries)
+
+    def call(
+        self,
+        task: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        queue: str = "",
+        **options: Unpack[NamedOptions],
+    ) -> Any:
+        """Call a task by its name and wait for what it returns, for callers that do not have the function: `broker.call("add", [1, 2],
+        timeout="2s")`. `queue`: where it is put; the task's own if it is registered here, else "default". Raises what `Task.call` raises;
+        that the arguments do not fit the function is said by the worker, as RemoteError.
+        """
+        from .calls.asking import begin, named
+
+        job, target, what = named(self.queue, queue or self._queue_of(task), task, args, kwargs or {}, options)
+        return begin(self._link, job, lambda job: target.put_jobs((job,)), what).result()
+
+    async def acall(
+        self,
+        task: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        queue: str = "",
+        **options: Unpack[NamedOptions],
+    ) -> Any:
+        """The awaitable twin of `call`. Cancelled: the job is called back."""
+        from .calls.asking import abegin, named
+
+        job, target, what = named(self.queue, queue or self._queue_of(task), task, args, kwargs or {}, options)
+        return await (await abegin(self._link, job, lambda job: target.aput_jobs((job,)), what)).aresult()
+
+    def _queue_of(self, task: str) -> str:
+        known = self.tasks.get(task)
+        return known.queue if known else "default"
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this store: look, add, edit, pause, run, delete."""
+        from .schedules import Schedules
+
+        return Schedules(self._link)
+
+    def cron(
+        self,
+        expression: str,
+        *,
+        name: str = "",
+        tz: str = "UTC",
+        catch_up: CatchUp = "last",
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Scheduled:
+        """Run a task at each tick of the expression: five cron fields, @hourly and the like, or "every 10s", in the time zone `tz`.
+
+        Put it above `@broker.task(...)`, or above a plain function, which becomes a task. The schedule is called as the task, or `name`;
+        it is written into the store by each worker that starts with this broker, and any worker plants its runs: ten workers, one run
+        a tick. `catch_up` says what becomes of ticks at which no worker was there: "none" are dropped, "last" gives one run for all of
+        them, "all" a run for each, 100 at most. `args` and `kwargs` are what it is called with.
+        Raises BadValue for an expression, zone or policy that is none, and for a second schedule of that name.
+        """
+        from .schedules import coded, register
+        from .tasks import Task
+
+        def scheduled(function: Any) -> Any:
+            task = function if isinstance(function, Task) else self.task(function)
+            made = coded(
+                name or task.name,
+                expression,
+                tz=tz,
+                catch_up=catch_up,
+                job=lambda: task._job({}, tuple(args), dict(kwargs or {})),  # noqa: SLF001
+            )
+            register(self._link, made)
+            return task
+
+        return scheduled
 
     def worker(self, *patterns: str, **options: Unpack[WorkerOptions]) -> Worker:
         """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given.

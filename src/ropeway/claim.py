@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from .aio import facade, twin, within
-from .codec import decode_body, encode_body
+from .codec import decode_body
 from .durations import Duration, seconds
 from .errors import Discard, LeaseLost, RetryLater
 from .events import Event, tell
@@ -223,7 +223,7 @@ class Claim(Generic[T]):
     # What both sides share
 
     def _ack(self, result: object, keep: Duration | None) -> Ack:
-        body, content_type = (None, "") if result is None else encode_body(result)
+        body, content_type = (None, "") if result is None else self._settings.way().results.encode(result)
         length = None if keep is None else seconds(keep, "keep")
         self._check("ack")
         return Ack(self.receipt, body, content_type, length)

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from .codecs import named
 from .durations import seconds
 from .errors import BadName, BadValue, ConfigError
 from .job import PRIORITY
@@ -60,9 +61,14 @@ class QueueTable(Struct, forbid_unknown_fields=True):
     keep: Annotated[Span, Meta(description="how long a done job stays, with its result, when the put does not say")] = 0
     dead_keep: Annotated[Span, Meta(description="how long a dead job stays; 0: until it is deleted, or as the store's URL says")] = 0
     priority: Annotated[int, Meta(description="0-99, low first, when the put does not say")] = PRIORITY
+    codec: Annotated[str, Meta(description="how bodies are written: json, msgpack, yaml, raw or pickle")] = "json"
+    accept: Annotated[list[str], Meta(description="codecs that are read as well, while old jobs are about")] = []
 
     def settings(self) -> Settings:
+        codec, accept = named(self.codec, self.accept)
         return Settings(
+            codec=codec,
+            accept=accept,
             lease=seconds(self.lease, "lease"),
             keep=seconds(self.keep, "keep"),
             dead_keep=seconds(self.dead_keep, "dead_keep"),
@@ -285,6 +291,8 @@ def _struct_of(kind: Any) -> tuple[type[Struct] | None, bool]:
 def _type_name(kind: Any) -> str:
     if set(get_args(kind)) - {UnsetType} == {float, str}:
         return "duration"
+    if get_origin(kind) is list:
+        return "list"
     return {int: "whole number", float: "number", str: "text"}[next(t for t in (*get_args(kind), kind) if t in (int, float, str))]
 
 

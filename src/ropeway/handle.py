@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from .aio import facade, twin
-from .codec import decode_body
+from .codecs import Way, way
 from .durations import Duration, seconds, spoken
 from .errors import BadBody, RemoteError, Timeout, Unsupported
 from .job import WAITING, State
@@ -29,15 +29,26 @@ FIRST_LOOK, LONGEST_LOOK = 0.001, 0.05  # seconds between two looks for an end
 class Handle(Generic[R]):
     """One job by its id. `created` is False when a put with on_conflict="keep" found this job in its place."""
 
-    __slots__ = ("_into", "_keep", "_link", "created", "id", "queue")
+    __slots__ = ("_into", "_keep", "_link", "_way", "created", "id", "queue")
 
-    def __init__(self, link: Link, queue: str, job_id: str, *, created: bool = True, keep: float | None = None, into: Any = Any) -> None:
+    def __init__(
+        self,
+        link: Link,
+        queue: str,
+        job_id: str,
+        *,
+        created: bool = True,
+        keep: float | None = None,
+        into: Any = Any,
+        way: Way | None = None,
+    ) -> None:
         self._link = link
         self.queue = queue
         self.id = job_id
         self.created = created
         self._keep = keep  # None: not known from here
         self._into = into
+        self._way = way  # how its result may be read; None: as the queue's settings say
 
     def entry(self) -> Entry | None:
         """All that the store knows of the job; None when it has left: done without `keep`, forgotten, expired or deleted."""
@@ -127,7 +138,10 @@ class Handle(Generic[R]):
             raise RemoteError(f"job {self.id} failed: {error}", remote_type=error.partition(":")[0].strip(), traceback=trace)
         if entry.result is None:
             return None  # type: ignore[return-value]  # the run returned None
-        result: R = decode_body(entry.result, entry.result_type, self._into)
+        if (by := self._way) is None:
+            settings = self._link.settings_of(self.queue)
+            by = settings.way() if settings else way()
+        result: R = by.results.decode(entry.result, entry.result_type, self._into)
         return result
 
     def _late(self, timeout: Duration | None) -> Timeout:

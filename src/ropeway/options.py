@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from msgspec import Struct
 
+from .codecs import Way, way
 from .durations import Duration, seconds
 from .errors import BadValue
 from .ids import check_id
@@ -48,6 +49,12 @@ class Settings(Struct, frozen=True):
     dead_keep: float = 0.0  # 0 = as the store's URL says
     priority: int = PRIORITY
     retry: Retry = DEFAULT
+    codec: str = "json"  # how bodies are written
+    accept: tuple[str, ...] = ()  # codecs that are read as well
+
+    def way(self) -> Way:
+        """How bodies are written here, and which are read. Raises ConfigError when what a codec needs is not installed."""
+        return way(self.codec, self.accept)
 
 
 PLAIN = Settings()

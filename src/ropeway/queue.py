@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 import msgspec
+from msgspec.structs import replace
 
 from .aio import facade, twin, within
 from .claim import Claim, sound
-from .codec import decode_body, encode_body
+from .codecs import named
 from .durations import Duration, seconds
 from .errors import BadValue, Conflict, RopewayError, Stopped
 from .handle import Handle
@@ -37,15 +38,28 @@ class Queue(Operated, Generic[T]):
     Making one does nothing to the store: a queue is there once a job is. May be used from any thread.
     """
 
-    __slots__ = ("_decoder", "_tidied", "settings", "type")
+    __slots__ = ("_decoder", "_tidied", "settings", "type", "way")
 
-    def __init__(self, link: Link, name: str, type: Any = Any, settings: Settings | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        type: Any = Any,  # noqa: A002
+        settings: Settings | None = None,
+        *,
+        codec: str | None = None,
+        accept: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(link, name)
         self.type = type
         self._tidied = -_TIDY_EACH
         self.settings = settings or link.settings_of(name) or PLAIN
+        if codec is not None or accept is not None:
+            given = named(codec or self.settings.codec, self.settings.accept if accept is None else accept)
+            self.settings = replace(self.settings, codec=given[0], accept=given[1])
+        self.way = self.settings.way()
         try:
-            self._decoder = None if type is Any else msgspec.json.Decoder(type)
+            self._decoder = None if type is Any else self.way.codec.decoder(type)
         except TypeError as error:
             raise BadValue(f"{type!r} cannot be the type of a queue: {error}") from None
 
@@ -147,7 +161,7 @@ class Queue(Operated, Generic[T]):
         raise Conflict(f"the key {job.key!a:.80} is taken, but its job cannot be found; nothing was stored. Put it again", key=job.key)
 
     def _job(self, data: T, options: PutOptions) -> Job:
-        body, content_type = encode_body(data)
+        body, content_type = self.way.encode(data)
         if self._decoder is not None:
             self.decode(body, content_type)
         return make_job(self._link, self.name, body, content_type, options, self.settings)
@@ -159,13 +173,13 @@ class Queue(Operated, Generic[T]):
 
     def decode(self, body: bytes, content_type: str) -> T:
         """A body as the queue's type; raises BadBody when it is not of that type."""
-        if self._decoder is not None and content_type == JSON:
+        if self._decoder is not None and content_type == JSON and self.way.plain:
             try:
-                data: T = self._decoder.decode(body)
+                data: T = self._decoder(body)
                 return data
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass  # decode_body says it in words
-        return decode_body(body, content_type, self.type)  # type: ignore[no-any-return]
+                pass  # the way says it in words
+        return self.way.decode(body, content_type, self.type)  # type: ignore[no-any-return]
 
     # Claiming
 

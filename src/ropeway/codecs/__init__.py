@@ -73,8 +73,9 @@ def codec(name: str) -> Codec:
     if name == "raw":
         return Codec("raw", BYTES, _raw, _raw_decoder)
     if name == "yaml":
-        from .yaml import decoder, encode
+        from .yaml import decoder, encode, library
 
+        library()
         return Codec("yaml", YAML, encode, decoder)
     if name == "pickle":
         from .pickle import decoder, encode
@@ -105,9 +106,10 @@ class Way:
                 f"a {type(data).__name__} cannot be a body as {self.codec.name}: {type(error).__name__}: {error}; nothing was stored"
             ) from None
 
-    def encode_result(self, value: object) -> tuple[bytes, str]:
-        """As `encode`, for what a run returned; raw bytes are no form for that, so there it is bytes, text or JSON."""
-        return encode_body(value) if self.codec.name == "raw" else self.encode(value)
+    @property
+    def results(self) -> Way:
+        """How what a run returned travels: by the same, but raw bytes are no form for that; there it is bytes, text or JSON."""
+        return way() if self.codec.name == "raw" else self
 
     def decode(self, body: bytes, content_type: str, into: Any = Any) -> Any:
         """What `encode` was given, checked against the type `into`. Raises BadBody when the bytes are not of that type, or of a content
@@ -126,6 +128,8 @@ class Way:
         not one of this queue's."""
         name = name_of(content_type)
         if name is None:
+            if self.codec.name == "raw":
+                return self.codec
             return None if self.plain or self.codec.objects or content_type != BYTES else self.codec
         if name in self.accept:
             return codec(name)

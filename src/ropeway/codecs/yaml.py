@@ -18,22 +18,22 @@ _NATIVE = (bytes, date, datetime)  # what YAML has forms of its own for
 
 def encode(data: object) -> bytes:
     """YAML, with the keys in their order."""
-    text: str = _library().safe_dump(msgspec.to_builtins(data, builtin_types=_NATIVE), allow_unicode=True, sort_keys=False)
+    text: str = library().safe_dump(msgspec.to_builtins(data, builtin_types=_NATIVE), allow_unicode=True, sort_keys=False)
     return text.encode()
 
 
 def decoder(into: Any) -> Callable[[bytes], Any]:
     """Reads that type. The loader is the one written in Python: the other one goes as deep into C as the sender says."""
-    library = _library()
+    yaml = library()
 
-    class Loader(library.SafeLoader):  # type: ignore[name-defined, misc]
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined, misc]
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(library.AliasEvent):
+            if self.check_event(yaml.AliasEvent):
                 raise ValueError("an alias (*name) is not read")
             return super().compose_node(parent, index)
 
     def decode(body: bytes) -> Any:
-        value = library.load(body, Loader)
+        value = yaml.load(body, Loader)
         return value if into is Any else msgspec.convert(value, into, builtin_types=_NATIVE)
 
     if into is not Any:
@@ -41,7 +41,8 @@ def decoder(into: Any) -> Callable[[bytes], Any]:
     return decode
 
 
-def _library() -> ModuleType:
+def library() -> ModuleType:
+    """PyYAML. Raises ConfigError when it is not installed."""
     try:
         import yaml
     except ImportError:

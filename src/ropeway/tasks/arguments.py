@@ -1,4 +1,5 @@
-"""How the arguments of one function become a body, and a body its arguments again. JSON by name; checked on both sides by one decoder.
+"""How the arguments of one function become a body, and a body its arguments again. By name, in the codec of the queue or task; checked on
+both sides by one decoder.
 
 The body of a job that runs a task is one of these, the first being what `put` makes:
 
@@ -7,7 +8,8 @@ The body of a job that runs a task is one of these, the first being what `put` m
     {"args": [42], "kwargs": {"lang": "de"}}    both; what `put` makes for functions with *args, **kwargs or names that are only places
     (nothing)                                   no arguments
 
-The last form is only understood where the function has no parameter called args or kwargs.
+The last form is only understood where the function has no parameter called args or kwargs. Raw bytes are the one argument themselves; a
+pickle is always of the third form.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from ..codecs import Codec, codec
 from ..errors import BadBody, BadValue
 from ..names import shown
 
@@ -30,8 +33,7 @@ _PLAIN = (type(None), bool, int, float, str, bytes, datetime, date, time, timede
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _ENVELOPE = frozenset({"args", "kwargs"})
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_JSON = codec("json")
 
 
 class Arguments:
@@ -49,21 +51,26 @@ class Arguments:
             self._check(template)
         if self._form is not None:
             try:
-                self._read = msgspec.json.Decoder(self._form).decode
+                self._read = _JSON.decoder(self._form)
             except TypeError as error:
                 raise BadValue(f"task {name}: JSON cannot carry its arguments: {error}") from None
+        self._readers: dict[str, Callable[[bytes], Any]] = {}
 
     # At the put
 
-    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bytes, Any]:
+    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], by: Codec = _JSON) -> tuple[bytes, Any]:
         """The body for a call with these arguments, and the arguments as the worker will see them.
 
-        Raises TypeError when the function cannot be called so, BadBody when a value is not of its type or JSON cannot carry it.
+        Raises TypeError when the function cannot be called so, BadBody when a value is not of its type or the codec cannot carry it.
         """
+        if by.objects or by.name == "raw":
+            bound = self._bind(args, kwargs, TypeError)
+            values = self._classes(bound)
+            return self._dump({"args": bound.args, "kwargs": bound.kwargs} if by.objects else self._only(bound), by), values
         if self._form is None:
             bound = self._bind(args, kwargs, TypeError)
-            body = self._dump({"args": bound.args, "kwargs": bound.kwargs})
-            return body, self.decode(body)
+            body = self._dump({"args": bound.args, "kwargs": bound.kwargs}, by)
+            return body, self.decode(body, by)
         named = kwargs
         if args:
             named = dict(zip(self._places, args, strict=False))
@@ -75,8 +82,8 @@ class Arguments:
         except TypeError:
             self._bind(args, kwargs, TypeError)
             raise
-        body = self._dump(values)
-        return body, self.decode(body)
+        body = self._dump(values, by)
+        return body, self.decode(body, by)
 
     def named(self, values: Any) -> dict[str, Any]:
         """What `encode` or `decode` answered, by name and with the defaults: for the templates of keys and lanes."""
@@ -86,22 +93,27 @@ class Arguments:
         given = {name: getattr(values, name) for name in self._parameters}
         return {name: self._parameters[name].default if value is UNSET else value for name, value in given.items()}
 
-    def _dump(self, values: object) -> bytes:
+    def _dump(self, values: object, by: Codec) -> bytes:
         try:
-            return _encode(values)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise BadBody(f"task {self.name}: an argument cannot be carried: {error}; nothing was stored") from None
+            return by.encode(values)
+        except Exception as error:  # noqa: BLE001 - an argument may be anything, and raise anything
+            raise BadBody(f"task {self.name}: an argument cannot be carried as {by.name}: {error}; nothing was stored") from None
 
     # At the worker
 
-    def decode(self, body: bytes) -> Any:
+    def decode(self, body: bytes, by: Codec = _JSON) -> Any:
         """The arguments in the form that `call` takes. Raises BadBody when they do not fit the function."""
+        if by.name == "raw":
+            return self._classes(self._bind((body,), {}, BadBody))
+        if by.objects:
+            args, kwargs = self._open(body, by)
+            return self._classes(self._bind(args, kwargs, BadBody))
         if self._form is not None:
             try:
-                return self._read(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                return self._otherwise(body, error)
-        args, kwargs = self._open(body)
+                return (self._read if by is _JSON else self._reader(by))(body)
+            except Exception as error:  # noqa: BLE001 - the bytes may be anything
+                return self._otherwise(body, by, error)
+        args, kwargs = self._open(body, by)
         return self._checked(self._bind(args, kwargs, BadBody))
 
     def call(self, function: Callable[..., Any], values: Any) -> Any:
@@ -110,28 +122,35 @@ class Arguments:
             return function(*values.args, **values.kwargs)
         return self._apply(function, values)
 
-    def _otherwise(self, body: bytes, error: Exception) -> Any:
+    def _reader(self, by: Codec) -> Callable[[bytes], Any]:
+        made = self._readers.get(by.name)
+        if made is None:
+            made = self._readers[by.name] = by.decoder(self._form)
+        return made
+
+    def _otherwise(self, body: bytes, by: Codec, error: Exception) -> Any:
         """The forms that other languages send, merged by name; the first error stands when it is none of them either."""
         assert self._form is not None
-        args, kwargs = self._open(body, error)
+        args, kwargs = self._open(body, by, error)
         bound = self._bind(args, kwargs, BadBody)
         try:
             return msgspec.convert(bound.arguments, self._form)
         except (msgspec.MsgspecError, RecursionError) as wrong:
             raise self._bad(wrong) from None
 
-    def _open(self, body: bytes, before: Exception | None = None) -> tuple[list[Any], dict[str, Any]]:
+    def _open(self, body: bytes, by: Codec, before: Exception | None = None) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
-            raw = _decode(body) if body else []
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raw = by.decoder(Any)(body) if body else []
+        except Exception as error:  # noqa: BLE001 - the bytes may be anything
             raise self._bad(error) from None
         if isinstance(raw, list):
             return raw, {}
-        if isinstance(raw, dict) and raw and raw.keys() <= _ENVELOPE and not _ENVELOPE & self._parameters.keys() - self._stars:
+        own = not by.objects and _ENVELOPE & self._parameters.keys() - self._stars
+        if isinstance(raw, dict) and raw and raw.keys() <= _ENVELOPE and not own:
             args, kwargs = raw.get("args", []), raw.get("kwargs", {})
-            if isinstance(args, list) and isinstance(kwargs, dict):
+            if isinstance(args, list | tuple) and isinstance(kwargs, dict) and all(isinstance(name, str) for name in kwargs):
                 return args, kwargs
-        if isinstance(raw, dict) and before is None:
+        if isinstance(raw, dict) and before is None and all(isinstance(name, str) for name in raw):
             return [], raw
         raise self._bad(before or f"an object or an array was expected, not {shown(raw)}")
 
@@ -154,6 +173,22 @@ class Arguments:
             except (msgspec.MsgspecError, RecursionError) as error:
                 raise self._bad(f"{name}: {error}") from None
         return bound
+
+    def _classes(self, bound: Any) -> Any:
+        """The same for objects that travel as they are: only the class of each is looked at. The form that `call` takes."""
+        from ..codecs.classes import fits
+
+        for name, value in bound.arguments.items():
+            if not fits(value, _collected(self._parameters[name].kind, self._hints[name])):
+                wanted = getattr(self._hints[name], "__name__", self._hints[name])
+                raise self._bad(f"{name}: expected {wanted}, got {type(value).__name__}")
+        return bound if self._form is None else self._form(**bound.arguments)
+
+    def _only(self, bound: Any) -> Any:
+        """The one argument that raw bytes are."""
+        if len(self._parameters) == 1 and len(bound.arguments) == 1 and self._form is not None:
+            return next(iter(bound.arguments.values()))
+        raise BadBody(f"task {self.name}: raw bytes are its one argument, and it takes {len(self._parameters)}; nothing was stored")
 
     @property
     def _stars(self) -> set[str]:
@@ -180,6 +215,11 @@ class Arguments:
         for _, field, _, _ in string.Formatter().parse(template):
             if field is not None and field.partition(".")[0].partition("[")[0] not in self._parameters:
                 raise BadValue(f"task {self.name}: {template!r} names {shown(field)}, which is none of its arguments")
+
+
+def type_of(function: Callable[..., Any], name: str) -> Any:
+    """The type that the function's annotation gives this name ("return" for what it returns); Any when it gives none that can be found."""
+    return _hints(function, (name,))[name]
 
 
 def result_type(function: Callable[..., Any]) -> Any:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from ..aio import facade
 from ..claim import Claim
-from ..codec import encode_body
 from ..durations import Duration, seconds
+from ..handle import pack_progress
+from ..options import PLAIN
 from ..store import Ack
 
 if TYPE_CHECKING:
@@ -45,6 +47,18 @@ class TaskClaim(Claim[Any]):
         """Another may hold the job by now: whatever this run does will not be recorded. It should end."""
         return self.run.lost
 
+    def progress(self, value: object) -> None:
+        """Tell how far the run is, any small JSON value: a caller hears it at once, `Handle.progress` reads it."""
+        super().progress(value)
+        if self.run.caller is not None:
+            from ..worker.replies import progressed
+
+            progressed(self.run, pack_progress(value))
+
+    async def aprogress(self, value: object) -> None:
+        """The awaitable twin of `progress`."""
+        await facade(self._link).call(self.progress, value)
+
     def over(self) -> None:
         """The run has ended: drop what it made."""
         self._drop_file()
@@ -56,7 +70,7 @@ class TaskClaim(Claim[Any]):
         if tx is None:
             self._check("ack")
         super()._check("ack")
-        body, content_type = (None, "") if result is None else encode_body(result)
+        body, content_type = (None, "") if result is None else (self.run.way or PLAIN.way()).results.encode(result)
         if not self._store(tx).ack([Ack(self.receipt, body, content_type, None if keep is None else seconds(keep, "keep"))])[0]:
             self._lost("ack")
         self.run.doubt = True  # that the receipt is void when the worker settles alarms nobody

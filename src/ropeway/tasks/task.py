@@ -6,21 +6,26 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
 
+from msgspec.structs import replace
+
+from ..codecs import Way, codec, named
 from ..durations import Duration, seconds
 from ..errors import BadValue
 from ..handle import Handle
 from ..hooks import OF_WORKERS, Hooks
-from ..job import JSON, Job
+from ..job import Job
 from ..link import Link
 from ..names import check_name
-from ..options import PutOptions
+from ..options import PutOptions, Settings
 from ..queue import Queue
 from ..retry import Retry
+from .calling import OF_CALLS, Called
 from .putting import Around, Put, ago, go
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..calls.wire import Started
     from ..options import OnConflict
     from .arguments import Arguments
     from .registry import Tasks
@@ -43,6 +48,7 @@ class TaskOptions(TypedDict, total=False):
     keep: Duration | None  # how long a done job stays, with its result
     priority: int | None
     ttl: Duration | None
+    codec: str | None  # how its arguments and result travel: json, msgpack, yaml, raw, pickle; as the queue says
 
 
 class CallOptions(TypedDict, total=False):
@@ -61,12 +67,16 @@ class CallOptions(TypedDict, total=False):
     once: bool
     id: str | None
     tx: Any
+    timeout: Duration  # these three for calls only: for the answer
+    on_start: Callable[[Started], object] | None  # told when a worker begins
+    on_progress: Callable[[Any], object] | None  # told what the run says with `progress`
 
 
 _KNOWN = frozenset(CallOptions.__annotations__)
+_JSON = codec("json")
 
 
-class Task(Generic[P, R, C]):
+class Task(Called[P, R], Generic[P, R, C]):
     """The function, and its name among the tasks. Made by the `task` decorator. `home` is the registry that it belongs to."""
 
     def __init__(self, function: Callable[P, C], home: Tasks, **options: Unpack[TaskOptions]) -> None:
@@ -83,7 +93,9 @@ class Task(Generic[P, R, C]):
         self.__module__ = function.__module__
         self.home = home
         self.hooks = Hooks()
+        self.codec = named(options["codec"])[0] if options.get("codec") else ""
         self._arguments: Arguments | None = None
+        self._ways: dict[Settings, Way] = {}
         self._result: Any = None
         self._options: PutOptions = {"task": self.name}
         if (priority := options.get("priority")) is not None:
@@ -136,9 +148,22 @@ class Task(Generic[P, R, C]):
             self._arguments = Arguments(self.name, self.function, (self.unique, self.lane))
         return self._arguments
 
+    def way(self, settings: Settings) -> Way:
+        """How its arguments and results travel through a queue with these settings: by its own codec, if it has one."""
+        way = self._ways.get(settings)
+        if way is None:
+            way = self._ways[settings] = replace(settings, codec=self.codec or settings.codec).way()
+        return way
+
+    def read(self, body: bytes, content_type: str, way: Way) -> Any:
+        """The arguments of a job, in the form that `arguments.call` takes. Raises BadBody when they do not fit, or are not read here."""
+        return self.arguments.decode(body, way.reader(content_type) or _JSON)
+
     def _job(self, chosen: CallOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         arguments = self._arguments or self.arguments
-        body, values = arguments.encode(args, kwargs)
+        queue = self._queues(chosen.get("queue") or self.queue)
+        by = self.way(queue.settings).codec
+        body, values = arguments.encode(args, kwargs, by)
         options: PutOptions = self._options
         if chosen or self.unique or self.lane:
             options = options.copy()
@@ -147,7 +172,7 @@ class Task(Generic[P, R, C]):
             if self.lane:
                 options["lane"] = self.lane.format_map(arguments.named(values))
             options.update({k: v for k, v in chosen.items() if k not in ("queue", "tx")})  # type: ignore[typeddict-item]
-        return self._queues(chosen.get("queue") or self.queue).job(body, JSON, **options)
+        return queue.job(body, by.kind, **options)
 
     def _put(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
         if not jobs:
@@ -183,16 +208,20 @@ class Task(Generic[P, R, C]):
 
     def _handles(self, jobs: tuple[Job, ...], handles: list[Handle[Any]]) -> Handles[R]:
         """The handles, knowing what type the result is."""
+        way = self.way(self._queues(jobs[0].queue).settings)
         return Handles(
-            Handle(self._link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result)
+            Handle(self._link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result, way=way)
             for job, got in zip(jobs, handles, strict=True)
         )
+
+    def _chosen(self) -> tuple[Task[P, R, Any], CallOptions]:
+        return self, {}
 
     def __repr__(self) -> str:
         return f"<Task {self.name} on {self.queue}>"
 
 
-class Chosen(Generic[P, R]):
+class Chosen(Called[P, R]):
     """A task with options for its next put."""
 
     __slots__ = ("_options", "_task")
@@ -227,8 +256,13 @@ class Chosen(Generic[P, R]):
                 raise BadValue(f"map gives its options to every job, and no two can share one {option}; nothing was stored")
         return tuple(self._task._job(self._options, args, {}) for args in zip(*iterables, strict=False))  # noqa: SLF001
 
+    def _chosen(self) -> tuple[Task[P, R, Any], CallOptions]:
+        return self._task, self._options
+
     @property
     def _how(self) -> dict[str, Any]:
+        if of_calls := self._options.keys() & OF_CALLS:
+            raise TypeError(f"{min(of_calls)} is for call, begin and stream, not for put; nothing was stored")
         return {"keep_first": self._options.get("on_conflict") == "keep", "tx": self._options.get("tx")}
 
 

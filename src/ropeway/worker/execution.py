@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..calls.wire import Failure
+from ..codecs import Way
 from ..errors import BadBody, BadValue, StoreError
 from ..failure import one_line
+from ..job import JSON
 from ..middleware import compose
 from ..names import shown
 from ..retry import Retry
@@ -38,7 +40,7 @@ class Bound:
 
     __slots__ = ("call", "decode", "retry")
 
-    def __init__(self, decode: Callable[[bytes], Any], call: Callable[[Run], Any], retry: Retry | None) -> None:
+    def __init__(self, decode: Callable[[Run, bytes], Any], call: Callable[[Run], Any], retry: Retry | None) -> None:
         self.decode = decode
         self.call = call
         self.retry = retry
@@ -80,7 +82,7 @@ class TaskWork:
             self._judge.refused(run, text)
             return None
         try:
-            bound = Bound(task.arguments.decode, self._through_middleware(task, self._caller(task)), task.retry)
+            bound = Bound(self._reader(task), self._through_middleware(task, self._caller(task)), task.retry)
         except BadValue as error:
             self._judge.refused(run, one_line(error))
             return None
@@ -90,7 +92,7 @@ class TaskWork:
     def _decode(self, run: Run, bound: Bound) -> bool:
         job, run.retry = run.lent.job, bound.retry
         try:
-            run.given = bound.decode(job.body if job.source is None else job.source.read())
+            run.given = bound.decode(run, job.body if job.source is None else job.source.read())
             return True
         except BadBody as error:
             self._judge.refused(run, one_line(error))
@@ -116,6 +118,22 @@ class TaskWork:
             run.claim = None
 
     # Made once a task
+
+    def _reader(self, task: Task[..., Any, Any]) -> Callable[[Run, bytes], Any]:
+        """What decodes the arguments, by the codec of the task or of the job's queue."""
+        plain, ways = task.arguments.decode, dict[str, Way]()
+
+        def read(run: Run, body: bytes) -> Any:
+            job = run.lent.job
+            way = ways.get(job.queue)
+            if way is None:
+                way = ways[job.queue] = task.way(self._tasks.queue_of(job.queue).settings)
+            if way.plain and job.content_type == JSON:
+                return plain(body)
+            run.way = way
+            return task.read(body, job.content_type, way)
+
+        return read
 
     def _check(self) -> None:
         """Raises BadValue for what cannot go around runs here."""

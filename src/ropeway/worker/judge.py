@@ -32,7 +32,7 @@ class Judge:
             return self.overruled(run)
         if value is not None and (run.lent.job.keep or run.caller is not None):
             try:
-                run.result, run.result_type = encode_body(value)
+                run.result, run.result_type = (run.way.results.encode if run.way else encode_body)(value)
                 most = self._shift.link.store.max_body
                 if most is not None and len(run.result) > most:
                     raise BadBody(f"{len(run.result)} bytes, this engine takes {most}")

@@ -90,6 +90,7 @@ class Run(Struct, gc=False, eq=False):
     doubt: bool = False  # a settlement of it went unanswered: "False" may then mean that the first one was done
     retry: Retry | None = None  # the policy of its task, if that has one
     given: Any = None  # the decoded arguments
+    way: Any = None  # how its result is written, if not as by default
     claim: Any = None  # what current_claim() answers, made when first asked for
     caller: Caller | None = None  # who waits for the answer
     failure: Failure | None = None  # what to tell the caller
