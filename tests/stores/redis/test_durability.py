@@ -63,8 +63,11 @@ def test_a_put_waits_for_replicas(serve: Serve, opened: Opener) -> None:
         assert store.put(jobs) == [True] * 600
         assert store.put([make()]) == [True]
         assert client.hlen("ropeway:{q}:j") == 602
-        server.kill()
         client.replicaof("NO", "ONE")
+        assert store.put([make("calls", fleeting=True)]) == [True], "that one waits for nobody"
+        with pytest.raises(StoreError, match="0 of 1 replicas"):
+            store.put([make("calls", fleeting=True), make("calls")])
+        server.kill()
     survivor = opened(replica.url)
     lent = survivor.claim(["q"], 1000, 30.0, HOLDER)
     assert len(lent) == 602
