@@ -17,7 +17,7 @@ from ...errors import StoreError
 from ...events import Event
 from ...job import Job
 from ...store import Holder, Lent
-from . import bodies, parts
+from . import bodies, edits
 from .holders import RunFolder
 from .layout import Part, Staged, read_waiting, receipt_of
 from .tree import Prio, Slot
@@ -98,12 +98,24 @@ class Lending:
                 return True
         return False
 
-    def _take(self, prio: int, from_fd: int, name: str, part: Part, run: RunFolder, lease: float) -> HeldPart | None:
-        """The rename that is the claim; None when another was faster."""
+    def _take(self, prio: int, from_fd: int, name: str, part: Part, run: RunFolder, lease: float, stay: str = "") -> HeldPart | None:
+        """The rename that is the claim; None when another was faster. `stay`: the places it has in its lane and queue while it runs."""
         clock, _ = self.place.lease_clock()
         until = clock + int(lease * 1000) + 1
         taken = Part(
-            part.due, part.x, part.first, part.end, part.attempts + 1, part.deaths, part.bits, prio, until, run.serial(), part.past
+            part.due,
+            part.x,
+            part.first,
+            part.end,
+            part.attempts + 1,
+            part.deaths,
+            part.bits,
+            prio,
+            until,
+            run.serial(),
+            part.past,
+            part.tags,
+            stay,
         )
         new = taken.held()
         if not self.disk.rename(name, from_fd, new, run.fd):
@@ -176,7 +188,7 @@ class Lending:
         part, run = held.part, held.run
         wanted = [*part.open_records()] if part.bits else range(part.first, part.end)
         try:
-            jobs = parts.read(held.name, run.fd, part.first, wanted)
+            jobs = edits.read(self.room, part, held.name, run.fd, wanted)
         except FileNotFoundError:
             return None
         except FutureFormat as error:

@@ -12,7 +12,7 @@ from ...codec import Damaged, FutureFormat
 from ...ids import is_id, made_at
 from ...job import Job, State
 from ...store import Counts, Entry, Query
-from . import beside, bodies, keys, parts
+from . import beside, bodies, edits, keys, parts
 from .disk import DIRECTORY
 from .holders import holder_label
 from .layout import Part, is_prio, is_slot, is_stretch, read_held, read_holder, read_waiting, slot_end
@@ -230,7 +230,7 @@ class Looking:
     def _open(self, seen: Seen, rank: int, query: Query) -> Iterator[Entry]:
         records = [*seen.part.open_records()]
         try:
-            jobs = parts.read(seen.name, seen.fd, seen.part.first, records)
+            jobs = edits.read(self.room, seen.part, seen.name, seen.fd, records)
         except OSError:
             self._slips += 1  # it moved on while we were looking
             return
@@ -343,6 +343,8 @@ def fits(entry: Entry, query: Query) -> bool:
     """Whether a job fits what a query asks of its content."""
     job = entry.job
     if query.key and job.key != query.key:
+        return False
+    if query.lane and job.lane != query.lane:
         return False
     if query.task and job.task != query.task:
         return False

@@ -58,7 +58,11 @@ class Operating:
     def delete(self, query: Query) -> int:
         """Remove what fits, in any state but running."""
         states = (query.states if query.states is not None else frozenset(State)) - {State.RUNNING}
-        whole = query.ids is None and not (query.key or query.task or query.error or query.text or query.after) and query.limit is None
+        whole = (
+            query.ids is None
+            and not (query.key or query.lane or query.task or query.error or query.text or query.after)
+            and query.limit is None
+        )
         gone = 0
         if whole and states & WAITING:
             gone += self.purge(states & WAITING)

@@ -160,7 +160,7 @@ class Rescue:
         except (OSError, Damaged, FutureFormat):
             jobs = []
         for job in jobs:
-            if job.size >= 0:
+            if job.size >= 0 or part.edit:
                 bodies.withdraw(self.room, job.id)
             beside.forget(self.room, job.id)
             if job.key or job.once:

@@ -1,11 +1,7 @@
 """Ack, nack, bury, extend: a receipt counts if and only if the rename or unlink of its part's current exact name succeeds.
 
 That one call is the decision and the change, so no clock is trusted for safety. Of the holder's ack and a rescuer's return the file system
-runs one first, and the other finds the name gone. When a name is gone, one look in the holder's folder tells whether the same claim
-goes on under another name (our own keeper extended it, another process settled a neighbour): then try again with that one.
-
-A record of a batch leaves in three steps: link it under a staged name, commit by setting its bit in the parent's name, publish. A kill
-before the commit leaves a staged name that the parent still covers (void), after it one that is real and is published by whoever finds it.
+runs one first, and the other finds the name gone.
 """
 
 from __future__ import annotations
@@ -13,84 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ...codec import Damaged, FutureFormat
 from ...events import Event
 from ...job import Attempt, Job
 from ...store import Ack, Handback
-from . import beside, bodies, keys, parts
-from .holders import RunFolder
-from .layout import Part, Staged, read_held, read_receipt, read_staged, receipt_of
-from .lending import HeldPart
+from . import beside, bodies, edits, keys
+from .layout import receipt_of
+from .receipts import Receipts
 
 if TYPE_CHECKING:
-    from .station import Station
+    from .lending import HeldPart
 
 TRIES = 5
 
 
-class Settling:
+class Settling(Receipts):
     """The settling side of one queue. Called under the room's lock; answers are in the order asked."""
-
-    def __init__(self, station: Station) -> None:
-        self.station = station
-        self.room, self.disk, self.place = station.room, station.room.disk, station.room.place
-
-    # -- finding what a receipt stands for
-
-    def _find(self, base: str, record: int) -> HeldPart | None:
-        """The part of a receipt, ours or another holder's; None when the receipt is void."""
-        held = self.station.held.get(base)
-        if held is not None:
-            return None if held.part.settled(record) else held
-        parsed = read_receipt(f"{base}{record}")
-        if parsed is None:
-            return None
-        _, holder, x, first, serial, _ = parsed
-        run = self.room.own_run(holder)
-        if run is None:
-            fd = self.disk.open_folder(holder, self.room.folder("run"))
-            if fd is None:
-                return None
-            run = RunFolder(holder, fd, holder[0])
-        held = HeldPart(Part(0, x, first, first + 1, 0, 0, 0, serial=serial), "", run, None)
-        if not self._adopt(held) or held.part.settled(record) or self._in_flux(held, record) or not self._load(held):
-            self._let_go(held)
-            return None
-        return held
-
-    def _adopt(self, held: HeldPart) -> bool:
-        """Look whether the claim goes on under another name; True when it does. Then others have a hand in it, who may have died at it."""
-        part, held.touched = held.part, True
-        for name in self.disk.names(held.run.fd):
-            found = read_held(name) if part.x in name and name != held.name else None
-            if found and (found.x, found.first, found.serial) == (part.x, part.first, part.serial):
-                held.part, held.name = found, name
-                return True
-        return False
-
-    def _in_flux(self, held: HeldPart, record: int) -> bool:
-        """Another process is giving this very record back or burying it right now, or died at it: then it is not ours to settle."""
-        for name in self.disk.names(held.run.fd):
-            staged = read_staged(name)
-            if staged and staged.kind != "s" and staged.part.x == held.part.x and not staged.part.settled(record):
-                return True
-        return False
-
-    def _load(self, held: HeldPart) -> bool:
-        wanted = [*held.part.open_records()]
-        try:
-            jobs = parts.read(held.name, held.run.fd, held.part.first, wanted)
-        except (OSError, Damaged, FutureFormat):
-            return False
-        held.jobs = dict(zip(wanted, jobs, strict=True))
-        return True
-
-    def _let_go(self, held: HeldPart) -> None:
-        if held.touched and self.room.own_run(held.run.name) is None:  # what is ours was not looked for in the folder, and so not touched
-            held.run.close()
-
-    def _jobs(self, held: HeldPart, records: Sequence[int]) -> list[Job]:
-        return [held.jobs[r] for r in records if r in held.jobs] if held.jobs else []
 
     # -- the verbs, for the receipts of one part
 
@@ -187,7 +120,7 @@ class Settling:
             except OSError:
                 pass
             try:
-                if job.size >= 0:
+                if job.size >= 0 or held.part.edit:  # before it was edited it may have had a body there
                     bodies.withdraw(self.room, job.id)
             except OSError:
                 clear = False
@@ -215,17 +148,21 @@ class Settling:
     def nack(self, base: str, handbacks: Sequence[tuple[int, Handback]]) -> list[bool]:
         """Records that go back alike go back together: one link, one rename, one rename, however many they are."""
         answers: dict[int, bool] = {}
-        groups: dict[tuple[float, bool, int | None], list[int]] = {}
+        groups: dict[tuple[float, bool, int | None, int], list[int]] = {}
         attempts: dict[int, Attempt | None] = {}
+        new: dict[int, Job] = {}
         for record, back in handbacks:
             if record not in attempts:  # of two for one job the first counts
                 attempts[record] = back.attempt
-                groups.setdefault((back.delay, back.restore, back.priority), []).append(record)
+                if back.edit is not None:
+                    new[record] = back.edit
+                alone = -1 if back.edit is None else record
+                groups.setdefault((back.delay, back.restore, back.priority, alone), []).append(record)
         now = self.place.now()
-        for (delay, restore, priority), records in groups.items():
+        for (delay, restore, priority, _), records in groups.items():
             in_place = restore and not delay
             for run in runs_of(records) if in_place else (records,):
-                self._give(base, run, int((now + delay) * 1e6), restore, priority, attempts, answers, in_place)
+                self._give(base, run, int((now + delay) * 1e6), restore, priority, attempts, answers, in_place, new.get(run[0]))
         self.station.tree.forget()
         return [answers.pop(record, False) for record, _ in handbacks]
 
@@ -239,12 +176,15 @@ class Settling:
         attempts: dict[int, Attempt | None],
         answers: dict[int, bool],
         in_place: bool,
+        edit: Job | None,
     ) -> None:
-        """`in_place`: as if they had not run, so under their old due, but not later than `due`."""
+        """`in_place`: as if they had not run, so under their old due, but not later than `due`. One that is edited comes alone."""
         held = next((h for r in records if (h := self._find(base, r)) is not None), None)
         if held is None:
             return
         noted = self._remember(held, records, attempts)
+        job = held.jobs.get(records[0]) if held.jobs else None
+        tag = edits.write(self.room, job, edit) if edit is not None and job is not None else ""
         for _ in range(TRIES):
             part = held.part
             live = sorted({r for r in records if not part.settled(r)})
@@ -253,8 +193,10 @@ class Settling:
             first, end = live[0], live[-1] + 1
             kept_out = sum(1 << (r - first) for r in range(first, end) if r not in live)
             back = part.cut(first, end).but(due=min(due, part.due) if in_place else due, attempts=part.attempts - restore)
-            back.past |= bool(noted)
+            back.past |= bool(noted or tag)
             back.bits |= kept_out
+            if tag:
+                back.tags = part.edited(tag)
             if priority is not None:
                 back.prio = priority
             if self.move_out(held, "n", back, live):
@@ -265,6 +207,11 @@ class Settling:
                 break
         self._let_go(held)
         self._forget(name for record, name in noted.items() if record not in answers)
+        if tag and job is not None:
+            done = records[0] in answers
+            edits.drop(self.room, job.id, held.part.edit if done else tag)
+            if done and job.size >= 0:
+                bodies.withdraw(self.room, job.id)
 
     def bury(self, base: str, handbacks: Sequence[tuple[int, Handback]]) -> list[bool]:
         answers = []
@@ -308,56 +255,6 @@ class Settling:
     def _forget(self, noted: Iterable[str]) -> None:
         for name in noted:
             beside.take_back(self.room, name)
-
-    def move_out(self, held: HeldPart, kind: str, target: Part, records: Sequence[int] | None = None) -> bool:
-        """Move records out of the part to where `kind` says; False when the part's name has changed meanwhile (nothing was done)."""
-        part, run = held.part, held.run
-        records = records if records is not None else [target.first]
-        mask = sum(1 << (r - part.first) for r in records)
-        new = part.but(bits=part.bits | mask)
-        if new.full() and held.touched:
-            self.publish_committed(run.fd, part)
-        if new.full() and target.first == part.first and target.end == part.end:
-            if not self._publish(kind, run, held.name, target):  # all of it: the one rename is the commit
-                return False
-            held.part = new
-        else:
-            staged = Staged(kind, part.serial, target).name()
-            if not self.disk.link(held.name, run.fd, staged, run.fd):
-                return False
-            name = new.held()
-            if not self.disk.rename(held.name, run.fd, name, run.fd):
-                self.disk.unlink(staged, run.fd)
-                return False
-            held.part, held.name = new, name
-            before, held.touched = held.touched, True  # should publishing fail, it must be done before the part may go
-            self._publish(kind, run, staged, target)
-            held.touched = before
-            if new.full():
-                self.disk.unlink(name, run.fd)
-        if new.full():
-            self.station.held.pop(receipt_of(self.room.queue, run.name, part), None)
-        self.station.ended |= kind in "dk"
-        if self.place.acks_full:
-            self.disk.sync(run.fd)
-        return True
-
-    def _publish(self, kind: str, run: RunFolder, name: str, target: Part) -> bool:
-        if kind in "sn":
-            return self.station.into_slot(run.fd, name, target)
-        return self.station.into_shelf("dead" if kind == "d" else "done", run.fd, name, target)
-
-    def publish_committed(self, run_fd: int, parent: Part) -> None:
-        """Publish what the parent, as it is named now, has let go of and whoever did it has not published: before the parent goes."""
-        for name in self.disk.names(run_fd):
-            staged = read_staged(name)
-            if staged and staged.real(parent):
-                self._publish_staged(run_fd, name, staged)
-
-    def _publish_staged(self, run_fd: int, name: str, staged: Staged) -> bool:
-        if staged.kind in "sn":
-            return self.station.into_slot(run_fd, name, staged.part)
-        return self.station.into_shelf("dead" if staged.kind == "d" else "done", run_fd, name, staged.part)
 
     def extend(self, base: str, records: Sequence[int], lease: float) -> list[bool]:
         """One rename for the part, whose records share their lease: that of the others is never shortened. Settled records answer False."""
