@@ -89,6 +89,7 @@ class Broker:
         self._config: Config | None = None
         self._tasks: Tasks | None = None
         link.settings_of = lambda queue: self.config.queue(queue)
+        link.limits = lambda: self.config.limits()
 
     @property
     def url(self) -> str:

@@ -31,7 +31,6 @@ NAMED = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-SHORTEST = 1.0  # seconds between two ticks of `every`
 LONGEST_TEXT = 256
 _FIELDS = "minute, hour, day of the month, month, day of the week"
 _EARLIEST = 0.0
@@ -56,7 +55,7 @@ class Cron:
     def next(self, after: float) -> float:
         """The first tick after that moment."""
         if self._period:
-            return (floor(after * 1000 / self._period) + 1) * self._period / 1000
+            return float((floor(after / self._period) + 1) * self._period)
         from cronsim import CronSim
 
         try:
@@ -73,7 +72,7 @@ class Cron:
         """The last tick before that moment; None when there was none since 1970."""
         high = floor(before) if floor(before) == before else floor(before) + 1  # ticks are whole: none lies between
         if self._period:
-            tick = (-floor(-before * 1000 / self._period) - 1) * self._period / 1000
+            tick = float((-floor(-before / self._period) - 1) * self._period)
             return tick if tick >= _EARLIEST else None
         low = -1
         for span in _SPANS:
@@ -141,13 +140,13 @@ def _plain(text: object) -> str:
 
 
 def _period(text: str) -> int:
-    """Milliseconds between two ticks of `every ...`; 0 for everything else."""
+    """Seconds between two ticks of `every ...`; 0 for everything else."""
     if not text.startswith("every"):
         return 0
     period = seconds(text[5:].strip(), "period")
-    if period < SHORTEST:
-        raise BadValue(f"{shown(text)}: {SHORTEST:g} s is the shortest period; nothing was done")
-    return round(period * 1000)
+    if period < 1 or period % 1:
+        raise BadValue(f"{shown(text)}: a period is at least 1 s, and whole seconds; nothing was done")
+    return int(period)
 
 
 def _fields(text: str) -> str:
