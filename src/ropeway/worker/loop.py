@@ -20,6 +20,7 @@ from .judge import Judge
 from .keeper import Keeper
 from .landing import Landing
 from .lookout import Lookout
+from .planter import Planter
 from .pools.choice import make_pool
 from .progress import Progress
 from .run import Run, Shift
@@ -86,6 +87,8 @@ class Worker:
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
+        self._planter = planter = Planter(link, lambda: bool(ferry.pauses) or not ferry.open, journal.warn)
+        ferry.on_miss = planter.ring
         self._teller = teller = Teller(tasks, self, journal.warn)
         journal.ended, ferry.on_idle = teller.ended, teller.idle
         self._post = post = Post(
@@ -197,6 +200,7 @@ class Worker:
         self._ran = True
 
     def _work(self) -> int:
+        self._ferry.beside = self._planter.start()
         self._teller.start()
         self._pool.open()
         self._post.start()
@@ -211,6 +215,7 @@ class Worker:
         finally:
             if self._progress:
                 self._progress.close()
+            self._planter.close()
             self._keeper.close()
             self._post.leave()
             self._pool.close()
