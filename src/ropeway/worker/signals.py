@@ -50,6 +50,26 @@ class Signals:
         self._stop()
 
 
+class Terminal:
+    """The terminal that this process belongs to, which tells the two meanings of SIGHUP apart."""
+
+    def __init__(self) -> None:
+        self._had = _has_terminal()
+
+    @property
+    def gone(self) -> bool:
+        """There was one, and it was closed."""
+        return self._had and not _has_terminal()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def in_thread(work: Callable[[], int]) -> int:
     """Call it in another thread and wait here: the main thread is then free for signals whatever the work is blocked in."""
     answer: list[int] = []
