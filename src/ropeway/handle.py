@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from .aio import facade, twin
+from .calls.endings import ENDED, endings, look
+from .calls.failures import remote_error
 from .codecs import Way, way
 from .durations import Duration, seconds, spoken
 from .errors import BadBody, RemoteError, Timeout, Unsupported
@@ -19,11 +20,10 @@ from .store import Entry, Query
 
 R = TypeVar("R")
 
-ENDED = frozenset({State.DONE, State.DEAD})
 PROGRESS = "progress/"  # + job id: the note that Claim.progress writes
 CANCEL = "cancel/"  # + job id: the note that asks the worker of a running job to stop it
 CANCEL_LIFETIME = 86400.0
-FIRST_LOOK, LONGEST_LOOK = 0.001, 0.05  # seconds between two looks for an end
+_AHEAD = 100  # jobs that are looked at together, where the results of many are waited for
 
 
 class Handle(Generic[R]):
@@ -62,9 +62,8 @@ class Handle(Generic[R]):
 
     def wait(self, timeout: Duration | None = None) -> State | None:
         """Wait until it has ended. `done`, `dead`, or None when it left the store. Raises Timeout."""
-        for _, entry in endings(self._link, self.queue, (self.id,), timeout):
-            return entry.state if entry else None
-        raise self._late(timeout)
+        entry = self._ended(timeout)
+        return entry.state if entry else None
 
     def result(self, timeout: Duration | None = None) -> R:
         """What its run returned. Needs `keep` on the job, or there would be nothing to read: else Unsupported.
@@ -72,10 +71,8 @@ class Handle(Generic[R]):
         Raises RemoteError with the remote traceback when the job is dead, or has left without a result; Timeout when it has not ended
         in time: it may still do so.
         """
-        self._check_keep(self._keep if self._keep is not None else self._kept(self.entry()))
-        for _, entry in endings(self._link, self.queue, (self.id,), timeout):
-            return self._outcome(entry)
-        raise self._late(timeout)
+        self._check_kept()
+        return self._outcome(self._ended(timeout))
 
     def cancel(self) -> bool:
         """Call it back. True: it was waiting and is gone, or it is running and its worker is asked to stop it; False: it has ended."""
@@ -115,6 +112,15 @@ class Handle(Generic[R]):
                 raise
             raise self._late(timeout) from None
 
+    def _ended(self, timeout: Duration | None) -> Entry | None:
+        """What is left of it once it has ended. Raises Timeout."""
+        for _, entry in endings(self._link, self.queue, (self.id,), timeout):
+            return entry
+        raise self._late(timeout)
+
+    def _check_kept(self) -> None:
+        self._check_keep(self._keep if self._keep is not None else self._kept(self.entry()))
+
     def _kept(self, entry: Entry | None) -> float | None:
         return None if entry is None or entry.state in ENDED else entry.job.keep
 
@@ -135,7 +141,8 @@ class Handle(Generic[R]):
         if entry.state is State.DEAD:
             trace = entry.history[-1].traceback if entry.history else ""
             error = entry.error or "buried without a reason"
-            raise RemoteError(f"job {self.id} failed: {error}", remote_type=error.partition(":")[0].strip(), traceback=trace)
+            kind, _, message = error.partition(":")
+            raise remote_error(f"job {self.id} failed: {error}", [kind.strip()], message.strip(), trace)
         if entry.result is None:
             return None  # type: ignore[return-value]  # the run returned None
         if (by := self._way) is None:
@@ -157,32 +164,29 @@ class Handle(Generic[R]):
         return hash((self.id, self.queue))
 
 
-def look(link: Link, queue: str, ids: Collection[str]) -> dict[str, Entry | None]:
-    """Those of the jobs that have ended: with their entry, or None for one that has left the store."""
-    found = {entry.job.id: entry for entry in link.store.browse(Query(queues=(queue,), ids=tuple(ids), limit=None))}
-    return {job_id: found.get(job_id) for job_id in ids if job_id not in found or found[job_id].state in ENDED}
+def results(handles: Sequence[Handle[R]], timeout: Duration | None) -> Generator[R, None, None]:
+    """Their results, in order, each as `Handle.result` answers or raises it; `timeout` is for all. Looks at many with one question."""
+    if not handles:
+        return
+    boot = handles[0]._link.clock.boot  # noqa: SLF001 - here and below: these are our own
+    deadline = None if timeout is None else boot() + seconds(timeout, "timeout")
+    over: dict[Handle[R], Entry | None] = {}
+    for place, handle in enumerate(handles):
+        handle._check_kept()  # noqa: SLF001
+        if handle not in over:
+            over = _over(handles[place : place + _AHEAD])
+        if handle not in over:
+            over[handle] = handle._ended(None if deadline is None else max(0.0, deadline - boot()))  # noqa: SLF001
+        yield handle._outcome(over.pop(handle))  # noqa: SLF001
 
 
-def endings(link: Link, queue: str, ids: Collection[str], timeout: Duration | None) -> Generator[tuple[str, Entry | None], None, None]:
-    """The jobs as they end, each with its entry (None when it left the store); stops when all have, or when the time is up.
-
-    This and aio/endings.py are the places that poll for an end; a bell would ring here.
-    """
-    clock, pause, never = link.clock, FIRST_LOOK, threading.Event()
-    deadline = None if timeout is None else clock.boot() + seconds(timeout, "timeout")
-    left = dict.fromkeys(ids)
-    while left:
-        ended = look(link, queue, tuple(left))
-        for job_id, entry in ended.items():
-            del left[job_id]
-            yield job_id, entry
-        if ended:
-            pause = FIRST_LOOK
-        remains = pause if deadline is None else deadline - clock.boot()
-        if not left or remains <= 0:
-            return
-        clock.sleep(never, min(pause, remains))
-        pause = min(pause * 1.5, LONGEST_LOOK)
+def _over(handles: Sequence[Handle[R]]) -> dict[Handle[R], Entry | None]:
+    """Those that have ended by now."""
+    queues: dict[str, dict[str, Handle[R]]] = {}
+    for handle in handles:
+        queues.setdefault(handle.queue, {})[handle.id] = handle
+    link = handles[0]._link  # noqa: SLF001
+    return {by_id[one]: entry for queue, by_id in queues.items() for one, entry in look(link, queue, by_id).items()}
 
 
 def pack_progress(value: object) -> bytes:

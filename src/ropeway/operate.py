@@ -9,18 +9,19 @@ from typing import Any, TypedDict, Unpack
 from .aio import twin
 from .durations import Duration, seconds, spoken
 from .errors import BadValue, Conflict, RopewayError, Stopped, Timeout
-from .handle import FIRST_LOOK, LONGEST_LOOK, Handle
+from .handle import Handle
 from .ids import check_id
 from .job import WAITING, Job, State
 from .link import Link
 from .names import check_name, shown
 from .source import copied
-from .store import Ack, Counts, Entry, Feature, Handback, Query
+from .store import Ack, Counts, Entry, Feature, Handback, Limits, Query
 
 States = State | str | Iterable[State | str]
 
 _MOVING = 60.0  # seconds that a job is held while it is carried to another queue
 
+_FIRST_LOOK, _LONGEST_LOOK = 0.001, 0.05  # seconds between two counts, for one who waits until a queue is empty
 _PAGE = 1000
 _DEAD = frozenset({State.DEAD})
 
@@ -31,6 +32,7 @@ class Filter(TypedDict, total=False):
     state: States | None  # one or more of ready, delayed, running, dead, done
     ids: Sequence[str] | None
     key: str
+    lane: str
     task: str
     error: str  # text within the last error
     text: str  # text within body, key or headers
@@ -86,6 +88,17 @@ class Operated:
             self._link.store.delete(Query(queues=self._names, states=_DEAD, ids=tuple(old[at : at + _PAGE]), limit=None))
             for at in range(0, len(old), _PAGE)
         )
+
+    def limit(self, *, running: int | None = None, lane: int | None = None) -> Limits:
+        """How many jobs of this queue run at once, over all workers: `running` of the queue (0: any number), `lane` of each of its lanes
+        (1: one after the other, in order). What is not given stays as it is; what runs already runs on. What holds from now on.
+
+        Raises BadValue for a number that is none, Unsupported on an engine without limits."""
+        now = self.counts().limits
+        limits = Limits(now.running if running is None else running, now.lane if lane is None else lane)
+        if running is not None or lane is not None:
+            self._link.store.limit(self._names, limits)
+        return limits
 
     def cancel(self, job_id: str) -> bool:
         """Call one job back, see Handle.cancel."""
@@ -185,7 +198,7 @@ class Operated:
 
     def join(self, timeout: Duration | None = None) -> None:
         """Wait until nothing is ready, delayed or running. Raises Timeout, saying what is left."""
-        clock, pause, never = self._link.clock, FIRST_LOOK, threading.Event()
+        clock, pause, never = self._link.clock, _FIRST_LOOK, threading.Event()
         deadline = None if timeout is None else clock.boot() + seconds(timeout, "timeout")
         while True:
             counts = self.counts()
@@ -198,9 +211,10 @@ class Operated:
                     f"{counts.ready} ready, {counts.delayed} delayed, {counts.running} running. They stay as they are"
                 )
             clock.sleep(never, min(pause, left))
-            pause = min(pause * 1.5, LONGEST_LOOK)
+            pause = min(pause * 1.5, _LONGEST_LOOK)
 
     acounts = twin(counts)
+    alimit = twin(limit)
     abrowse = twin(browse)
     arequeue = twin(requeue)
     adelete = twin(delete)
@@ -222,6 +236,7 @@ class Operated:
             states=_states(which.get("state")),
             ids=None if ids is None else tuple(check_id(i) for i in ([ids] if isinstance(ids, str) else ids)),
             key=which.get("key", ""),
+            lane=which.get("lane", ""),
             task=which.get("task", ""),
             error=which.get("error", ""),
             text=which.get("text", ""),

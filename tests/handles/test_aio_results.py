@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ from ropeway.queue import Queue
 from .faulty import faulty, until
 
 Mails = Queue[Any]
+
+
+@pytest.fixture
+def link(url: str) -> Iterator[Link]:
+    """On the machine's clock: a thread sleeps for all who wait in the event loop, and would make a clock of ours jump all the time."""
+    made = Link(url, name="test")
+    yield made
+    made.close()
 
 
 def test_results_are_awaited(mails: Mails) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ropeway.calls.endings import endings
 from ropeway.errors import BadBody, RemoteError, Timeout, Unsupported
-from ropeway.handle import CANCEL, Handle, endings
+from ropeway.handle import CANCEL, Handle
 from ropeway.job import State
 from ropeway.link import Link
 from ropeway.queue import Queue

@@ -14,7 +14,7 @@ from ..job import Job, check_job
 from ..link import Link
 from ..store import Ack, Entry, Handback, Lent
 from .claimer import Claimer, Wanted
-from .endings import Endings
+from .endings import ended
 from .writer import Request, Writer
 
 WAITING = 2000  # callers in line, an event loop; further ones wait before they join
@@ -82,7 +82,7 @@ class Facade:
     async def ended(self, queue: str, job_id: str, timeout: float | None) -> Entry | None:
         """The job's entry once it has ended; None when it has left the store. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
-            return await self._gate().endings.of(queue, job_id)
+            return await ended(self._link, queue, job_id)
 
     async def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """What is not worth a shared commit: the function in a thread of the loop's executor."""
@@ -123,7 +123,7 @@ class Facade:
         gate = self._loops.get(loop)
         if gate is None:
             with self._lock:
-                gate = self._loops[loop] = Gate(self._link)
+                gate = self._loops[loop] = Gate()
         return gate
 
     async def _join(self, verb: str, what: Sequence[Any], size: int, lease: float = 0.0) -> list[bool]:
@@ -145,8 +145,7 @@ class Facade:
 class Gate:
     """How many may wait in one event loop; who comes later waits here, first come first served. Used from the loop's thread only."""
 
-    def __init__(self, link: Link) -> None:  # no reference to its loop, which would keep both alive for ever
-        self.endings = Endings(link)
+    def __init__(self) -> None:  # no reference to its loop, which would keep both alive for ever
         self._inside = 0
         self._bytes = 0
         self._line: deque[tuple[asyncio.Future[None], int]] = deque()

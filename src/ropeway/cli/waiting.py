@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..handle import endings
+from ..calls.endings import endings
 from ..job import State
 from ..store import Entry, Feature
 from .bodies import put_bytes

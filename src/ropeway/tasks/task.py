@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
 
 from msgspec.structs import replace
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from ..codecs import Way, codec, named
 from ..durations import Duration, seconds
 from ..errors import BadValue
-from ..handle import Handle
+from ..handle import Handle, results
 from ..hooks import OF_WORKERS, Hooks
 from ..job import Job
 from ..link import Link
@@ -271,9 +270,7 @@ class Handles(list[Handle[R]]):
 
     def results(self, timeout: Duration | None = None) -> Generator[R, None, None]:
         """Their results, in order, each waited for; raises what `Handle.result` raises when its turn has come. `timeout` is for all."""
-        deadline = None if timeout is None else monotonic() + seconds(timeout, "timeout")
-        for handle in self:
-            yield handle.result(None if deadline is None else max(0.0, deadline - monotonic()))
+        return results(self, timeout)
 
 
 def _named(function: Callable[..., Any], name: str | None) -> str:
