@@ -95,6 +95,11 @@ class Inbox:
         if (wake := self._wake) is not None:
             wake()
 
+    @property
+    def in_store(self) -> bool:
+        """Whether the ferry sleeps in the store now."""
+        return self._wake is not None
+
     def pause(self, seconds: float, is_hungry: Callable[[], bool]) -> None:
         """Sleep that long unless the hand runs empty."""
         self.pausing = True
