@@ -26,7 +26,7 @@ from .way import Way
 Ends = Sequence[tuple[bytes, int]]  # keys of those who wait for ends, and their slots
 
 ALONE = 30.0  # the look behind the bell, of one who waits alone
-EACH = 2.5  # between two looks of all who wait together: so late may a job be when one dies that was to wake for it
+EACH = 5.0  # between two looks of all who wait together: so late may a job be when one dies that was to wake for it
 LONGEST = 300.0  # of one of them
 POLL = 5.0  # without a bell
 SHORTEST = 0.02  # the first poll without a bell; doubled while nothing comes
