@@ -26,6 +26,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .codecs import named
+from .demands import check_limits
 from .durations import seconds
 from .errors import BadName, BadValue, ConfigError
 from .job import PRIORITY
@@ -33,6 +34,7 @@ from .link import anchored, escaped
 from .names import check_name, shown
 from .options import PLAIN, Settings
 from .retry import DEFAULT, Retry
+from .store import ANY, Limits
 
 FILE = "ropeway.toml"
 LARGEST = 1 << 20  # bytes of a configuration file
@@ -53,6 +55,18 @@ class RetryTable(Struct, forbid_unknown_fields=True):
         return Retry(self.attempts, base=self.base, cap=self.cap, factor=self.factor, jitter=self.jitter)
 
 
+class LimitsTable(Struct, forbid_unknown_fields=True):
+    """How many jobs run at once, over all workers. They hold once they are in the store: see the guide on order and limits."""
+
+    running: Annotated[int, Meta(description="jobs of the queue at once, over all workers; 0: any number")] = ANY.running
+    lane: Annotated[int, Meta(description="jobs of each lane at once; 1: one after the other, in order")] = ANY.lane
+
+    def limits(self) -> Limits:
+        limits = Limits(self.running, self.lane)
+        check_limits(limits)
+        return limits
+
+
 class QueueTable(Struct, forbid_unknown_fields=True):
     """One queue."""
 
@@ -62,6 +76,7 @@ class QueueTable(Struct, forbid_unknown_fields=True):
     dead_keep: Annotated[Span, Meta(description="how long a dead job stays; 0: until it is deleted, or as the store's URL says")] = 0
     priority: Annotated[int, Meta(description="0-99, low first, when the put does not say")] = PRIORITY
     codec: Annotated[str, Meta(description="how bodies are written: json, msgpack, yaml, raw or pickle")] = "json"
+    limits: Annotated[LimitsTable | UnsetType, Meta(description="how many jobs run at once")] = UNSET
     accept: Annotated[list[str], Meta(description="codecs that are read as well, while old jobs are about")] = []
 
     def settings(self) -> Settings:
@@ -109,6 +124,10 @@ class Config(Struct, forbid_unknown_fields=True):
         """The settings of that queue."""
         table = self.queues.get(name)
         return PLAIN if table is None else table.settings()
+
+    def limits(self) -> dict[str, Limits]:
+        """The limits that it names, by queue."""
+        return {name: table.limits.limits() for name, table in self.queues.items() if table.limits is not UNSET}
 
 
 class Setting(NamedTuple):
@@ -174,6 +193,8 @@ def load(path: str) -> Config:
         for name, queue in config.queues.items():
             check_name(name)
             queue.settings()
+            if queue.limits is not UNSET:
+                queue.limits.limits()
             if not 0 <= queue.priority <= 99:
                 raise BadValue(f"queues.{name}.priority is {queue.priority}; it must be 0 (first) to 99")
         for span in (config.worker.lease, config.worker.grace):

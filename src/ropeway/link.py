@@ -15,7 +15,7 @@ from .clock import SYSTEM, Clock
 from .errors import StoreError
 from .events import Listener
 from .ids import IdMaker
-from .store import Holder, Store
+from .store import Holder, Limits, Store
 from .stores import open_store
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Link:
         self.clock = clock
         self.new_id = IdMaker(time.time_ns, os.urandom)
         self.settings_of: Callable[[str], Settings | None] = lambda _: None  # what the configuration says of a queue
+        self.limits: Callable[[], dict[str, Limits]] = dict  # what it says of limits, by queue
         self.listeners: tuple[Listener, ...] = ()
         self.closed = False
         self.facade: object = None  # the awaitable side, made by aio at its first use

@@ -30,6 +30,7 @@ def ls_command(session: Session, patterns: tuple[str, ...], own: bool) -> int:
 @click.option("--error", metavar="TEXT", default="", help="Only jobs with this text in their last error.")
 @click.option("--task", metavar="NAME", default="", help="Only jobs that run this task.")
 @click.option("--key", metavar="KEY", default="", help="Only jobs with this unique key.")
+@click.option("--lane", metavar="LANE", default="", help="Only jobs of this lane.")
 @click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", default=100, show_default=True, help="At most so many; 0: all.")
 @click.option("--after", metavar="CURSOR", default="", help="Go on behind the job with this cursor (-o jsonl prints them).")
 @pass_session

@@ -69,6 +69,7 @@ def list_jobs(session: Session, patterns: Sequence[str], which: dict[str, Any]) 
         queues=tuple(named_queues(session, patterns)),
         states=states_of(which["states"]),
         key=which["key"],
+        lane=which["lane"],
         task=which["task"],
         error=which["error"],
         text=which["text"],
@@ -103,7 +104,7 @@ def print_jobs(session: Session, entries: Iterator[Entry], *, one_queue: bool, e
 
 
 def _empty(patterns: Sequence[str], which: dict[str, Any]) -> str:
-    if any(which[name] for name in ("states", "key", "task", "error", "text")):
+    if any(which[name] for name in ("states", "key", "lane", "task", "error", "text")):
         return "no job fits; leave a condition out, or see: ropeway ls"
     where = f" {patterns[0]}" if len(patterns) == 1 else " mails"
     return f"no jobs; try: ropeway put{where} 'hello'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..durations import spoken
-from ..store import Counts, Entry
+from ..store import ANY, Counts, Entry, Limits
 from .bodies import preview, put_bytes, size_of
 from .output import Row
 from .table import Column, render, terminal_width
@@ -20,6 +20,7 @@ def queue_row(name: str, counts: Counts) -> Row:
     row |= {state: getattr(counts, state) for state in ("ready", "delayed", "running", "dead", "done")}
     row["oldest"] = iso(counts.oldest) if counts.oldest is not None else None
     row |= {"put_stopped": counts.put_stopped, "claim_stopped": counts.claim_stopped}
+    row["limits"] = {"running": counts.limits.running, "lane": counts.limits.lane}
     if not counts.exact:
         row["exact"] = False
     return row
@@ -42,9 +43,16 @@ def queue_table(queues: Sequence[tuple[str, Counts]], now: float) -> Iterator[st
         Column("QUEUE", lambda row: row[0], flex=True),
         *map(number, ("ready", "delayed", "running", "dead", "done")),
         Column("OLDEST", lambda row: spoken(max(0.0, now - row[1].oldest)) if row[1].oldest is not None else "", right=True, optional=True),
+        Column("LIMITS", lambda row: limits_shown(row[1].limits), optional=True),
         Column("SWITCHED OFF", lambda row: switches(row[1]), flex=True, optional=True),
     ]
     return render(columns, queues, terminal_width())
+
+
+def limits_shown(limits: Limits) -> str:
+    """What is limited, for a person; nothing when nothing is."""
+    lane = f"lane {limits.lane}" if limits.lane != ANY.lane else ""
+    return ", ".join(part for part in (f"running {limits.running}" if limits.running else "", lane) if part)
 
 
 def switches(counts: Counts) -> str:

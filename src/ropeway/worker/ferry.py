@@ -38,6 +38,7 @@ FIRST_MISS, LONGEST_MISS = 0.0005, 0.02  # after a wake-up that brought nothing
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # between two tries while the store fails
 RESCUE = 1.5  # a drain that ends while others hold jobs gives the engine so long to notice that one of them is dead
 ORDERS = 1.0  # seconds between two looks for orders while something is held; an idle worker waits for them beside its queues
+SOON = 0.001  # a retry without a delay: an engine may not see it as due in the very commit that gave it back
 LATE = 0.5  # a retry that was due so long ago, and did not come, is somebody else's
 
 
@@ -384,4 +385,6 @@ def _comes_back(run: Run) -> float:
     if run.handback is None or run.end not in (End.RETRIED, End.RETURNED):
         return 0.0
     attempt = run.handback.attempt
-    return 0.0 if attempt is not None and attempt.outcome == "returned" else run.handback.delay
+    if attempt is not None and attempt.outcome == "returned":
+        return 0.0
+    return max(run.handback.delay, SOON) if run.end is End.RETRIED else run.handback.delay

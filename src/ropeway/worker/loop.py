@@ -5,20 +5,23 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..durations import Duration, seconds
 from ..errors import BadValue
 from ..link import Link
 from ..retry import Retry
+from .app import check_not_loading
 from .ferry import Ferry
 from .fleet.post import Post, kind_of
+from .health import is_healthy
 from .inbox import Inbox
 from .journal import Counters, Journal
 from .judge import Judge
 from .keeper import Keeper
 from .landing import Landing
+from .limiter import settle_limits
 from .lookout import Lookout
 from .planter import Planter
 from .pools.choice import make_pool
@@ -30,6 +33,7 @@ from .telling import Teller
 if TYPE_CHECKING:
     from ..tasks import Tasks
     from .command import CommandRunner
+    from .pools.pool import Pool
 
 SHORTEST_LEASE = 1.0
 SWITCH_INTERVAL = 0.0005  # seconds a busy thread may keep the interpreter from the ferry; Python's own is 0.005
@@ -62,14 +66,16 @@ class Worker:
         retry: Retry | None = None,
         progress: bool = False,
         max_memory: int | None = None,
+        max_jobs_per_child: int | None = None,
         supervisor: int = 0,
     ) -> None:
         if concurrency is not None:
             _whole(concurrency, "concurrency")
         if max_jobs is not None:
             _whole(max_jobs, "max_jobs")
-        if max_memory is not None:
-            _whole(max_memory, "max_memory")
+        for name, number in (("max_memory", max_memory), ("max_jobs_per_child", max_jobs_per_child)):
+            if number is not None:
+                _whole(number, name)
         length = seconds(lease, "lease")
         if length < SHORTEST_LEASE:
             raise BadValue(f"a lease of {length:g} s cannot be kept; take at least {SHORTEST_LEASE:g} s, better 5")
@@ -80,10 +86,15 @@ class Worker:
         self._journal = journal = Journal(shift, self.counters)
         self._inbox = inbox = Inbox(link.clock)
         judge = Judge(shift, retry)
-        self._make_pool = lambda name: make_pool(name, concurrency, shift, inbox, judge, tasks)
+        self._make_pool: Callable[[str | CommandRunner], Pool] = lambda name: make_pool(
+            *(name, concurrency, shift, inbox, judge, tasks),
+            retry=retry, max_jobs_per_child=max_jobs_per_child, max_memory=max_memory,
+        )  # fmt: skip
         self._undecided = pool is None
         self._pool = self._make_pool(pool or "thread")
-        self._ferry = ferry = Ferry(shift, Lookout(link, patterns), self._pool, inbox, journal, drain=drain, max_jobs=max_jobs)
+        lookout = Lookout(link, patterns)
+        self._patterns = lookout.patterns
+        self._ferry = ferry = Ferry(shift, lookout, self._pool, inbox, journal, drain=drain, max_jobs=max_jobs)
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
@@ -194,12 +205,18 @@ class Worker:
         """The runs that are held at this moment, for those who look on."""
         return list(self._ferry.held.values())
 
+    def healthy(self, lately: Duration = 60.0) -> bool:
+        """Whether it reaches its store: that has answered it within `lately`, or it waits in it right now. From any thread."""
+        return is_healthy(self._ferry, self._inbox, self._shift.boot(), lately)
+
     def _once(self) -> None:
+        check_not_loading()
         if self._ran:
             raise BadValue("a worker runs once; make another")
         self._ran = True
 
     def _work(self) -> int:
+        settle_limits(self._shift.link, self._patterns, self._journal.warn, self._inbox.nap, lambda: bool(self._landing.state))
         self._ferry.beside = self._planter.start()
         self._teller.start()
         self._pool.open()
