@@ -1,0 +1,1 @@
+"""Calls and awaited ends, over every engine."""
