@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     asked: list[dict[str, Any]] = []
 
     class Nothing:
+        on_signal: dict[int, object] = {}
+        post = SimpleNamespace()
+
         def __init__(self, link: Link, tasks: object, patterns: tuple[str, ...], **options: Any) -> None:
             asked.append({"url": link.url, "tasks": tasks, "patterns": tuple(patterns), **options})
 

@@ -39,6 +39,26 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since 
 DURATION = DurationType()
 
 
+class SizeType(click.ParamType):  # type: ignore[type-arg]
+    """Bytes out of "1048576", "512M", "1.5G", "64KiB"."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        import re
+
+        found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?)(?:i?b)?", str(value).strip().lower(), re.ASCII)
+        size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " ")) if found else 0
+        if size < 1:
+            return self.fail(f"{value!r} is no size: write bytes, or 512M, 1.5G", param, ctx)
+        return size
+
+
+SIZE = SizeType()
+
+
 def default_queue() -> str:
     return os.environ.get("ROPEWAY_QUEUE") or "default"
 

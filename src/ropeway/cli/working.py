@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..errors import BadValue
 from ..log import setup
-from ..names import check_patterns
 from ..retry import Retry
 from .output import is_terminal
 from .params import default_queue
@@ -15,26 +16,59 @@ from .verdict import USAGE, Failure
 
 if TYPE_CHECKING:
     from ..broker import Broker
-    from ..worker import CommandRunner
+    from ..worker import CommandRunner, Worker
 
 
 def work(session: Session, command: list[str] | None, options: dict[str, Any]) -> int:
-    """Run a worker; the exit code is its own."""
+    """Run a worker, or several under a supervisor; the exit code is its own."""
     _check(command, options)
-    setup(level="error" if session.quiet else "debug" if session.verbose else None)
-    more: dict[str, Any] = {name: options[name] for name in ("concurrency", "lease", "grace", "max_jobs") if options[name] is not None}
+    if options["poll"] == 0:
+        options |= {"poll": None, "drain": True}
+    from .manning import detached, run_one, supervise, wants_supervisor
+
+    supervised = wants_supervisor(session, options)
+    with detached(options) as started:
+        setup(level="error" if session.quiet else "debug" if session.verbose else None)
+        if supervised:
+            return supervise(session, options, started)
+        return run_one(session, _worker(session, command, options), options, started)
+
+
+def _worker(session: Session, command: list[str] | None, options: dict[str, Any]) -> Worker:
+    more: dict[str, Any] = {name: options[name] for name in ("lease", "grace", "max_jobs", "max_memory") if options[name] is not None}
     more |= {"drain": options["drain"], "progress": options["progress"] and is_terminal(sys.stderr) and not session.quiet}
     retry = {name: options[key] for name, key in (("attempts", "retries"), ("base", "backoff")) if options[key] is not None}
     if retry:
         more["retry"] = Retry(**retry)
     patterns = options["queues"] or (default_queue(),)
+    if options["lifeline"] is not None:
+        more["supervisor"] = os.getppid()
     if options["app"]:
-        return _broker(session, options["app"]).worker(*patterns, **more).run()
+        broker = _broker(session, options["app"])
+        broker.link.url = _polled(broker.link.url, options["poll"])
+        pool = options["pool"] or broker.config.worker.options().get("pool")
+        at_once = options["concurrency"] or (options["jobs"] if pool == "process" else None)
+        more |= {name: value for name, value in (("pool", options["pool"]), ("concurrency", at_once)) if value}
+        return broker.worker(*patterns, **more)
     from ..worker import Worker
+    from ..worker.fleet.weights import split
 
+    split(patterns)
+    if options["jobs"] is not None:
+        more["concurrency"] = options["jobs"]
     settings = {**session.config.worker.options(), **more, "pool": _runner(command or [], options)}
     settings.setdefault("concurrency", 1)
-    return Worker(session.link, None, check_patterns(patterns), **settings).run()
+    session.link.url = _polled(session.link.url, options["poll"])
+    return Worker(session.link, None, patterns, **settings)
+
+
+def _polled(url: str, poll: float | None) -> str:
+    """The URL with this poll, and not with another."""
+    if poll is None:
+        return url
+    where, _, query = url.partition("?")
+    kept = [part for part in query.split("&") if part and not part.startswith("poll=")]
+    return f"{where}?{'&'.join([*kept, f'poll={poll:g}s'])}"
 
 
 def _check(command: list[str] | None, options: dict[str, Any]) -> None:
@@ -45,6 +79,8 @@ def _check(command: list[str] | None, options: dict[str, Any]) -> None:
             if command
             else "work what? Give a command (ropeway work mails -- ./send-mail) or --app MODULE:BROKER; nothing was started",
         )
+    if command and (wrong := [name for name in ("pool", "concurrency", "reload", "max_memory") if options[name]]):
+        raise Failure(USAGE, f"--{wrong[0].replace('_', '-')} is for tasks, and so for --app; nothing was started")
     own = [name for name in ("feed", "persistent", "timeout") if options[name]]
     if options["app"] and own:
         shown = options["feed"] if own[0] == "feed" else own[0]
@@ -59,25 +95,15 @@ def _runner(command: list[str], options: dict[str, Any]) -> CommandRunner:
 
 def _broker(session: Session, where: str) -> Broker:
     """The broker that MODULE:NAME names, imported from the current folder as `python -m` does."""
-    import os
-    from importlib import import_module
-
     from ..broker import Broker
+    from ..worker.app import load
 
-    module, colon, name = where.partition(":")
-    if not module or not colon or not name:
-        raise Failure(USAGE, f"{where!r} names no broker; nothing was started. Write --app MODULE:BROKER, such as shop:broker")
     if session.url:
         os.environ["ROPEWAY_URL"] = session.url
-    sys.path.insert(0, os.getcwd())
     try:
-        broker: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise Failure(USAGE, f"there is no module {module!r} here or on the Python path; nothing was started") from None
-    for part in name.split("."):
-        broker = getattr(broker, part, None)
+        broker = load(where)
+    except BadValue as error:
+        raise Failure(USAGE, str(error)) from None
     if not isinstance(broker, Broker):
         raise Failure(
             USAGE, f"{where} is no broker but {type(broker).__name__}; nothing was started. It must be what ropeway.connect() answers"

@@ -52,7 +52,7 @@ class Post:
         self._pool = pool
         self._landing = landing
         self._journal = journal
-        self._max_memory = max_memory
+        self._max_memory = None if kind == "process" else max_memory  # there it is for the children
         self._told = ""
         self._presence = Presence(shift, self.id, patterns, kind, self, self._switched, supervisor=supervisor)
         self._tidying = Tidying(shift.link)
