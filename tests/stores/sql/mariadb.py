@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pymysql
 import pytest
 
-TABLES = ("job", "queue", "note", "waiting", "meta")
+TABLES = ("job", "queue", "note", "waiting", "meta", "place")
 
 
 def connected(url: str) -> Any:

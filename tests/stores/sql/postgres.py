@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import psycopg
 
-TABLES = ("job", "queue", "note", "waiting")
+TABLES = ("job", "queue", "note", "waiting", "place")
 
 
 class Place:

@@ -20,6 +20,7 @@ from ropeway.stores.sql.store import SqlStore
 
 from .mariadb import Place
 
+NOW = schema.VERSION
 HOLDER = Holder("host:1:test")
 new_id = IdMaker(lambda: 10**18, os.urandom)
 ENGINES = ["sqlite", pytest.param("mariadb", marks=pytest.mark.service("mariadb"))]
@@ -49,14 +50,14 @@ def works(store: SqlStore) -> None:
 
 
 def newer(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
-    """This process is a release with version 2 of the tables."""
-    monkeypatch.setattr(schema, "VERSION", 2)
+    """This process is a release with the next version of the tables."""
+    monkeypatch.setattr(schema, "VERSION", NOW + 1)
     monkeypatch.setattr(schema, "LEAST", least)
     read = statements.read
 
     def more(path: str) -> list[tuple[str, str, str]]:
-        step = ("step_2_mark", "a column that only the newer one knows", "alter table {job} add column mark integer")
-        return [*read(path), *([step] if path.endswith("schema.sql") else [])]
+        step = (f"step_{NOW + 1}_mark", "a column that only the newer one knows", "alter table {job} add column mark integer")
+        return [*read(path), *([step] if path.endswith("/schema.sql") else [])]
 
     monkeypatch.setattr(statements, "read", more)
 
@@ -64,8 +65,8 @@ def newer(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
 @pytest.mark.parametrize("url", ENGINES, indirect=True)
 def test_made_once(url: str) -> None:
     first, second = opened(url), opened(url)
-    assert first.migrate() == (0, 1)
-    assert second.migrate() == (1, 1)
+    assert first.migrate() == (0, NOW)
+    assert second.migrate() == (NOW, NOW)
     works(first)
     works(second)
     first.close()
@@ -77,15 +78,15 @@ def test_rolled_forward_under_those_who_work(url: str, monkeypatch: pytest.Monke
     old = opened(url)
     works(old)
     with monkeypatch.context() as patch:
-        newer(patch, least=1)
+        newer(patch, least=NOW)
         new = opened(url)
         works(new)
-        assert new.version_found == 1
+        assert new.version_found == NOW
         works(old)
         new.close()
     late = opened(url)  # of the older release, started after the step
     works(late)
-    assert late.version_found == 2
+    assert late.version_found == NOW + 1
     late.close()
     old.close()
 
@@ -93,12 +94,12 @@ def test_rolled_forward_under_those_who_work(url: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("url", ENGINES, indirect=True)
 def test_tables_that_are_too_new_are_left_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        newer(patch, least=2)
+        newer(patch, least=NOW + 1)
         new = opened(url)
         works(new)
         new.close()
     late = opened(url)
-    with pytest.raises(StoreError, match="have version 2, this ropeway knows up to 1; nothing was done"):
+    with pytest.raises(StoreError, match=f"have version {NOW + 1}, this ropeway knows up to {NOW}; nothing was done"):
         late.put([Job(new_id(), "q")])
     late.close()
 
@@ -109,5 +110,5 @@ def test_the_command(tmp_path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
     assert 'create table if not exists "ropeway_job"' in said("--sql")
-    assert "version 1 now, and were made" in said()
-    assert "version 1: nothing to do" in said()
+    assert f"version {NOW} now, and were made" in said()
+    assert f"version {NOW}: nothing to do" in said()

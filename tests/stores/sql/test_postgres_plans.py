@@ -106,7 +106,7 @@ def test_what_the_functions_pin_is_what_they_have(schema: Place, store: Store) -
     rows = schema.ask(
         "select proname, proconfig from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = %s", schema.schema
     )
-    assert {name for name, _ in rows} >= {"ropeway_lend_1", "ropeway_put_one_1", "ropeway_drop_1"}
+    assert {name for name, _ in rows} >= {"ropeway_lend_2", "ropeway_put_one_2", "ropeway_drop_2"}
     for name, pins in rows:
         assert "plan_cache_mode=force_generic_plan" in (pins or []), name
         assert "enable_seqscan=off" in pins, name

@@ -11,7 +11,7 @@ from ...codec import pack_head, pack_history
 from ...demands import arrival
 from ...job import HISTORY, State
 from ...store import Entry
-from .operating import free_key, standing
+from .operating import free_key, standing, there
 from .record import MICRO, micros
 from .session import DEAD, DONE, WAITING, Session
 
@@ -22,8 +22,7 @@ def bring(session: Session, entries: Sequence[Entry], dead_keep: int) -> list[bo
     """Whether each is here now, or was."""
     now, _ = session.time()
     queues = {entry.job.queue for entry in entries}
-    for name in queues - {name for (name,) in session.run("queues")}:
-        session.run("new_queue", queue=name)
+    there(session, queues - {name for (name,) in session.run("queues")}, {entry.job.queue for entry in entries if entry.job.lane})
     here = {job_id: one.queue for job_id, one in standing(session, [entry.job.id for entry in entries], dead_keep).items()}
     answers = []
     for entry in entries:
@@ -63,4 +62,5 @@ def _values(entry: Entry, now: int) -> dict[str, Any]:
         "past": pack_history(entry.history[-HISTORY:]) if entry.history else None,
         "result": entry.result if done else None,
         "result_type": entry.result_type if done else None,
+        "lane": job.lane or None,
     }

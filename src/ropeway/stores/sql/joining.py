@@ -83,27 +83,31 @@ class JoinedStore:
         check_new(jobs, self._store.url, self._store.max_body)
         if not jobs:
             return []
-        self._store.meet({job.queue for job in jobs})
+        self._store.meet({job.queue for job in jobs}, {job.queue for job in jobs if job.lane})
         return self._stored(lambda session: self._insert(session, jobs), [job.queue for job in jobs])
 
     def bring(self, entries: Sequence[Entry]) -> list[bool]:
         check_entries(entries, self._store.features, self._store.max_body)
         if not entries:
             return []
-        self._store.meet({entry.job.queue for entry in entries})
+        self._store.meet({entry.job.queue for entry in entries}, {entry.job.queue for entry in entries if entry.job.lane})
         queues = [entry.job.queue for entry in entries]
         return self._stored(lambda session: bringing.bring(session, entries, self._dead_keep), queues)
 
     def ack(self, acks: Sequence[Ack]) -> list[bool]:
-        return settling.ack(self._desk, acks)
+        answers, queues = settling.ack(self._desk, acks)
+        self._ring(queues)
+        return answers
 
     def nack(self, handbacks: Sequence[Handback]) -> list[bool]:
-        answers, queues = settling.nack(self._desk, handbacks)
+        answers, queues = settling.nack(self._desk, handbacks, self._store.max_body)
         self._ring(queues)
         return answers
 
     def bury(self, handbacks: Sequence[Handback]) -> list[bool]:
-        return settling.bury(self._desk, handbacks)
+        answers, queues = settling.bury(self._desk, handbacks)
+        self._ring(queues)
+        return answers
 
     def extend(self, receipts: Sequence[str], lease: float) -> list[bool]:
         check_lease(lease)

@@ -10,7 +10,7 @@ from ...errors import BadValue
 from ...ids import is_id
 from ...job import Job, State
 from ...names import shown
-from ...store import Counts, Entry, Query
+from ...store import Counts, Entry, Limits, Query
 from .record import MICRO, Row
 from .session import DEAD, DONE, RUNNING, WAITING, Session
 
@@ -39,6 +39,10 @@ def counts(session: Session, queues: Sequence[str] | None, dead_keep: int) -> di
             out[name].ready, out[name].oldest = count, first / MICRO
         else:
             out[name].delayed = count
+    for name, count, first in session.run("count_parked", queues=names):
+        oldest = out[name].oldest
+        out[name].ready += count
+        out[name].oldest = first / MICRO if oldest is None else min(oldest, first / MICRO)
     for name, count in session.run("count_running", queues=names):
         out[name].running = count
     for name, state, count in session.run("count_ended", queues=names, dead_keep=dead_keep or LAST):
@@ -46,6 +50,9 @@ def counts(session: Session, queues: Sequence[str] | None, dead_keep: int) -> di
     for name, put_stopped, claim_stopped in session.run("switches"):
         if name in out:
             out[name].put_stopped, out[name].claim_stopped = put_stopped, claim_stopped
+    for name, running, width in session.run("limits"):
+        if name in out:
+            out[name].limits = Limits(running, width)
     return out
 
 
@@ -88,7 +95,7 @@ def _in_order(
     names = [name for (name,) in session.run("queues")]
     queues = names if query.queues is None else sorted({name for name in query.queues if name in names})
     after = _read_cursor(query.after) if query.after else None
-    few = PAGE if query.limit is None or query.key or query.task or query.error or query.text else min(PAGE, query.limit)
+    few = PAGE if query.limit is None or query.key or query.lane or query.task or query.error or query.text else min(PAGE, query.limit)
     for queue in queues:
         for rank, state in enumerate(ORDER):
             if state not in states or (after is not None and (queue, rank) < after[:2]):
@@ -102,7 +109,7 @@ def _in_order(
                 if len(rows) < few:
                     break
                 last = rows[-1]
-                place = (last.priority, last.due if last.state == WAITING else last.moment or 0, last.id)
+                place = (last.priority, _moment(last), last.id)
 
 
 def _page(session: Session, queue: str, state: State, place: Place, now: int, dead_keep: int, limit: int) -> list[Row]:
@@ -110,6 +117,9 @@ def _page(session: Session, queue: str, state: State, place: Place, now: int, de
     given = {"queue": queue, "priority": priority, "moment": moment, "id": job_id, "limit": limit}
     if state is State.READY:
         rows = session.run("page_waiting", low=FIRST, high=now, **given)
+        if parked := session.run("page_parked", **given):
+            both = [Row(*raw) for raw in (*rows, *parked)]
+            return sorted(both, key=lambda row: (row.priority, row.due, row.id))[:limit]
     elif state is State.DELAYED:
         rows = session.run("page_waiting", low=now, high=LAST, **given)
     elif state is State.RUNNING:
@@ -129,8 +139,10 @@ def _low(state: State, now: int, dead_keep: int) -> int:
 def entry_of(row: Row, times: tuple[int, int]) -> Entry:
     """The row as it is shown; a lease's end is told by the wall clock. One whose envelope is damaged shows what the columns say."""
     now, boot = times
-    moment = row.due if row.state == WAITING else row.moment or 0
-    if row.state == WAITING:
+    moment = _moment(row)
+    if row.parked:
+        state = State.READY
+    elif row.state == WAITING:
         state = State.READY if moment <= now else State.DELAYED
     else:
         state = {RUNNING: State.RUNNING, DEAD: State.DEAD, DONE: State.DONE}[row.state]
@@ -142,7 +154,7 @@ def entry_of(row: Row, times: tuple[int, int]) -> Entry:
     entry = Entry(
         job,
         state,
-        (now + moment - boot if row.state == RUNNING else moment) / MICRO,
+        (now + moment - boot if state is State.RUNNING else moment) / MICRO,
         row.attempts,
         row.deaths,
         holder=row.holder_name(),
@@ -155,8 +167,13 @@ def entry_of(row: Row, times: tuple[int, int]) -> Entry:
     return entry
 
 
+def _moment(row: Row) -> int:
+    """The moment that gives it its place among those of its state."""
+    return row.due if row.state == WAITING or row.parked else row.moment or 0
+
+
 def _place(row: Row, entry: Entry) -> tuple[str, int, int, int, str]:
-    return row.queue, ORDER.index(entry.state), row.priority, row.due if row.state == WAITING else row.moment or 0, row.id
+    return row.queue, ORDER.index(entry.state), row.priority, _moment(row), row.id
 
 
 def _read_cursor(text: str) -> tuple[str, int, int, int, str]:
@@ -173,7 +190,7 @@ def _read_cursor(text: str) -> tuple[str, int, int, int, str]:
 def fits(entry: Entry, query: Query) -> bool:
     """Whether a job fits what a query asks of its content."""
     job = entry.job
-    if (query.key and job.key != query.key) or (query.task and job.task != query.task):
+    if (query.key and job.key != query.key) or (query.lane and job.lane != query.lane) or (query.task and job.task != query.task):
         return False
     if query.error and query.error not in entry.error:
         return False

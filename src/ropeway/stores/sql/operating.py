@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...demands import check_reason
 from ...errors import Unsupported
 from ...job import Job, State, check_job
 from ...names import check_name
-from ...store import Query
-from .looking import FIRST, PAGE, found
-from .record import MICRO, Row, plain
-from .session import DEAD, DONE, WAITING, Session
+from ...store import Limits, Query
+from . import lanes
+from .looking import FIRST, LAST, PAGE, found
+from .record import MICRO, WIDTH, Row, plain
+from .session import DEAD, DONE, RUNNING, WAITING, Session
 from .settling import settled
 
 _LONGEST_REASON = 1000
@@ -39,9 +40,10 @@ def free_key(session: Session, queue: str, key: str) -> bool:
         return True
     row, (now, _) = Row(*holders[0]), session.time()
     forgotten = row.state == DONE and (row.moment or 0) <= now
-    if not forgotten and not (row.state == WAITING and row.expires(row.job()) <= now):
+    if not forgotten and not ((row.state == WAITING or row.parked) and row.expires(row.job()) <= now):
         return False
     session.run("remove", ids=[row.id])
+    lanes.leave(session, [row])
     return True
 
 
@@ -101,10 +103,10 @@ def requeue(session: Session, query: Query, dead_keep: int) -> list[str]:
     for some in _pages([row.id for row, _ in found(session, query, dead_keep, states)]):
         values = []
         for raw in session.run("rows", ids=some):
-            row, key = Row(*raw[:16]), raw[17]
+            row, key = Row(*raw[:WIDTH]), raw[WIDTH + 1]
             if row.state == WAITING:
                 values.append(settled(row, key, due=now, attempts=row.attempts, past=row.past))
-            elif row.state >= 2:
+            elif row.state >= DEAD:
                 wanted = row.job().key or None
                 if key is None and wanted is not None and not _takes_key(session, row, wanted):
                     continue  # another live job has the key by now
@@ -124,23 +126,59 @@ def _takes_key(session: Session, row: Row, key: str) -> bool:
     return True
 
 
-def delete(session: Session, query: Query, dead_keep: int) -> int:
-    """How many were deleted, of any state but running."""
+def delete(session: Session, query: Query, dead_keep: int) -> tuple[int, list[str]]:
+    """How many were deleted, of any state but running; the queues in which a lane may have a place."""
     states = frozenset(State) - {State.RUNNING}
-    count = 0
+    queues: list[str] = []
+    laned: set[str] = set()
     for some in _pages([row.id for row, _ in found(session, query, dead_keep, states)]):
-        ids = [row.id for raw in session.run("rows", ids=some) if (row := Row(*raw[:16])).state != 1]
-        if ids:
-            session.run("remove", ids=ids)
-        count += len(ids)
-    return count
+        rows = [row for raw in session.run("rows", ids=some) if (row := Row(*raw[:WIDTH])).state != RUNNING or row.parked]
+        if rows:
+            session.run("remove", ids=[row.id for row in rows])
+            lanes.leave(session, [row for row in rows if row.state in (WAITING, RUNNING)])
+        queues += [row.queue for row in rows]
+        laned |= {row.queue for row in rows if row.lane}
+    return len(queues), sorted(laned)
 
 
 def _pages(ids: list[str]) -> list[list[str]]:
     return [ids[begin : begin + PAGE] for begin in range(0, len(ids), PAGE)]
 
 
-# -- the two switches
+# -- queues that leave
+
+
+def drop(session: Session, queue: str, dead_keep: int) -> bool:
+    """Whether the queue is not there any more."""
+    if not session.run("lock_queue", queue=queue):
+        return True
+    given: dict[str, dict[str, int]] = {"holds_waiting": {}, "holds_running": {}, "holds_ended": {"dead_keep": dead_keep or LAST}}
+    if any(session.run(name, queue=queue, **values) for name, values in given.items()):
+        return False
+    session.run("drop_places", queue=queue)
+    session.run("drop_queue", queue=queue)
+    return True
+
+
+def there(session: Session, queues: Iterable[str], laned: Iterable[str]) -> None:
+    """Make the queues that are not there, and have it known which of them have lanes."""
+    for name in sorted(queues):
+        session.run("new_queue", queue=name)
+        session.run("revive", queue=name)
+    for name in sorted(laned):
+        session.run("laned", queue=name)
+
+
+# -- the two switches, and the limits
+
+
+def limit(session: Session, queues: Sequence[str], limits: Limits) -> None:
+    """Set the limits of these queues, which are there from now on."""
+    there(session, set(queues), ())
+    for name in queues:
+        session.run("lock_queue", queue=name)
+        session.run("limit", queue=name, running=limits.running, width=limits.lane)
+        lanes.open_lanes(session, name)
 
 
 def check_pause(queues: Sequence[str], reason: str) -> None:
@@ -151,8 +189,9 @@ def check_pause(queues: Sequence[str], reason: str) -> None:
 
 
 def pause(session: Session, queues: Sequence[str], put: bool | None, claim: bool | None, reason: str) -> None:
+    """Set the switches of these queues, which are there from now on."""
+    there(session, set(queues), ())
     for name in queues:
-        session.run("new_queue", queue=name)
         for switch, wanted in (("stop_put", put), ("stop_claim", claim)):
             if wanted is not None:
                 session.run(switch, queue=name, reason=plain(reason, _LONGEST_REASON) if wanted else None)

@@ -13,14 +13,20 @@ from ...job import HISTORY, Attempt, Job
 
 MICRO = 1_000_000
 
-COLUMNS = "id, queue, priority, due, created, state, moment, attempts, deaths, holder, claimed, head, body, past, result, result_type"
+COLUMNS = "id, queue, priority, due, created, state, moment, attempts, deaths, holder, claimed, head, body, past, result, result_type, lane"
+WIDTH = 17  # how many these are
+
+NEVER = (
+    1 << 62
+)  # the moment of a job that is parked: it stands as one that runs for ever and that nobody holds, so that older releases, which
+# know nothing of lanes, leave it alone
 
 HEX_COLUMNS = COLUMNS.replace("id,", "lower(hex(id)),", 1)  # the same with the id as text, where ids are bytes
 
 
 class Row(NamedTuple):
     """The columns of COLUMNS, in their order. `due`: when it is, or was, due. `moment`: running: when the lease ends, by the clock of
-    leases; dead: when it died; done: when it is forgotten; else nothing."""
+    leases; dead: when it died; done: when it is forgotten; parked: NEVER; else nothing. `lane`: of the put; nothing when there is none."""
 
     id: str
     queue: str
@@ -38,6 +44,12 @@ class Row(NamedTuple):
     past: bytes | None
     result: bytes | None
     result_type: str | None
+    lane: str | None
+
+    @property
+    def parked(self) -> bool:
+        """Whether it waits outside of the order, until its lane has a place (lanes.py)."""
+        return self.state == 1 and self.moment == NEVER
 
     def job(self) -> Job:
         """The job; Damaged or FutureFormat when its envelope is none."""

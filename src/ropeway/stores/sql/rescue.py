@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from ...clock import Clock
 from ...job import Attempt
+from . import lanes
 from .crowd import Crowd
 from .desk import Desk
-from .record import MICRO, Row, remembered
+from .record import MICRO, WIDTH, Row, remembered
 from .session import DEAD, DONE, Session
 from .settling import settled
 
 PAUSE = 1.0  # seconds between two looks while claims come one after another
 SWEEP = 10.0  # and between two sweeps of what has ended and is to be forgotten
 IDLE_SWEEP = 600.0  # by one who only sleeps
+HEAL = 60.0  # and between two looks for lanes that nobody opens any more
+DROPPED = 86400.0  # for so long the row of a queue that was dropped stays: longer than any put is under way
 SOME = 500  # rows a statement takes at most: a short transaction
 
 
@@ -29,6 +32,7 @@ class Rescue:
         self._crowd = crowd
         self._dead_keep = dead_keep
         self._next = self._sweep = 0.0
+        self._heal = 0
 
     def now_and_then(self) -> None:
         """Look if nobody here has looked for a second."""
@@ -59,6 +63,7 @@ class Rescue:
     def _forget(self) -> None:
         """Delete what was done and is not to be kept any longer, and the dead if they have a time; a bounded number."""
         now, _ = self._desk.read(lambda session: session.time())
+        self._tend(now)
         for state, before in ((DONE, now), (DEAD, now - self._dead_keep)):
             if state == DEAD and not self._dead_keep:
                 continue
@@ -68,17 +73,30 @@ class Rescue:
                     break
                 self._desk.write(lambda session, v=values: session.run("forget", **v), durable=False)  # type: ignore[misc]
 
+    def _tend(self, now: int) -> None:
+        """See to lanes that nobody opens any more, and to the rows of queues that were dropped."""
+        if now < self._heal:
+            return
+        first, self._heal = not self._heal, now + round(HEAL * MICRO)
+        if first:  # a process that claims once and goes has other things to do
+            return
+        self._desk.write(lambda session: session.run("sweep_queues", before=now - round(DROPPED * MICRO)), durable=False)
+        if self._desk.read(lambda session: session.run("any_place")):
+            self._desk.write(lanes.heal, durable=False)
+
 
 def _bring_back(session: Session) -> bool:
     """Some of them; whether there may be more."""
     now, _ = session.time()
     rows = session.run("expired")
-    values = []
+    values, stays = [], []
     for raw in rows:
-        row = Row(*raw[:16])
+        row = Row(*raw[:WIDTH])
         claimed = (row.claimed or now) / MICRO
         lost = Attempt(row.attempts, claimed, now / MICRO, row.holder_name(), "lost", "the lease ran out without a word")
-        values.append(settled(row, raw[16], deaths=row.deaths + 1, past=remembered(row.past, lost)))
+        values.append(settled(row, raw[WIDTH], deaths=row.deaths + 1, past=remembered(row.past, lost)))
+        stays.append((row, lanes.readable(row) if row.lane else None))
     if values:
         session.run_each("settle", values)
+        lanes.stay(session, stays)
     return len(rows) >= SOME

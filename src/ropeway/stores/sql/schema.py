@@ -1,8 +1,8 @@
 """The tables of a store: made on first use, known by their version, and rolled forward while older processes go on working.
 
-Version 1 is `schema.sql` of each dialect. A later version N adds statements named `step_N_...`, which only ever add: a column with a
-default, an index, a table. What an older process does not know it does not touch. `least` is the oldest version that may still work
-with the tables; only a step that breaks with the past raises it.
+Version 1 is `schema.sql` of each dialect. A later version N adds statements named `step_N_...`, in a `schema_N.sql`, which only ever add: a
+column with a default, an index, a table. What an older process does not know it does not touch. `least` is the oldest version that may
+still work with the tables; only a step that breaks with the past raises it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...errors import StoreError
 from .session import Session
 from .statements import Statements
 
-VERSION = 1
+VERSION = 2
 LEAST = 1  # the oldest version that this one's tables are good for
 
 _STEP = re.compile(r"step_(\d+)_")
@@ -52,7 +52,9 @@ def make_tables(session: Session, url: str, boot: str) -> int:
 def schema_text(statements: Statements) -> list[str]:
     """What makes the tables, each statement with what it is for."""
     return [
-        f"-- {statements.purpose[name]}\n{text}" for name, text in statements.items() if name.startswith(("table_", "index_", "function_"))
+        f"-- {statements.purpose[name]}\n{text}"
+        for name, text in statements.items()
+        if name.startswith(("table_", "index_", "step_", "function_"))
     ]
 
 

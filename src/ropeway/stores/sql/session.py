@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ...errors import Stopped
 from ...job import Job
@@ -18,6 +18,16 @@ from .statements import Statements
 WAITING, RUNNING, DEAD, DONE = range(4)  # the column `state`: what is stored never changes its number
 
 Time = tuple[int | None, int | None]
+T = TypeVar("T")
+
+
+class Loan(NamedTuple):
+    """What `Session.lend` answers: the rows in their order; the place, in the queues asked, of the guarded one before which it ended; when
+    all of those it came to are switched off, the first of them and the reason."""
+
+    rows: list[Row]
+    guarded: int | None = None
+    stopped: tuple[str, str] | None = None
 
 
 class Again(Exception):
@@ -93,9 +103,13 @@ class Session(ABC):
         takes no new jobs."""
 
     @abstractmethod
-    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> list[Row]:
-        """Make the first due jobs of these queues running, in the order of queues and (priority, due, id), and answer them in it. Passes
-        over queues that are switched off; raises Stopped when all are. A job past its ttl comes too: the store takes it out."""
+    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> Loan:
+        """Make the first due jobs of these queues running, in the order of queues and (priority, due, id). Passes over queues that are
+        switched off, and ends before the first that is guarded (lanes.py). A job past its ttl comes too: the store takes it out."""
+
+    def apart(self, work: Callable[[], T]) -> T:
+        """Work that is all or nothing, behind a `lend` that may have been a transaction of its own."""
+        return work()
 
     @abstractmethod
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
@@ -104,13 +118,18 @@ class Session(ABC):
     @abstractmethod
     def next_due(self, queues: Sequence[str]) -> int | None:
         """In how many microseconds the next job of these queues is due as far as is known, 0 when one is due already, None when
-        none waits. Queues that are switched off have none. The end of any lease counts too."""
+        none waits. Queues that are switched off or at their limit have none. The end of any lease counts too."""
 
 
 def fresh_token() -> int:
-    """63 random bits, new for each claim: whether a receipt still counts is decided by them and not by the attempt's number, which a
-    crash of the database may give out twice."""
-    return _random.getrandbits(63)
+    """62 random bits and a 0, new for each claim: whether a receipt still counts is decided by them and not by the attempt's number, which
+    a crash of the database may give out twice."""
+    return _random.getrandbits(62) << 1
+
+
+GUARDED = 1
+"""The last bit of the token of a job from a guarded queue (lanes.py): who settles it must look at what it leaves behind. Older releases
+set it at random: then a look is made for nothing."""
 
 
 _random = random.SystemRandom()

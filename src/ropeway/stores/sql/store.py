@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ...clock import Clock
-from ...demands import check_entries, check_lease, check_limit
+from ...demands import check_entries, check_lease, check_limit, check_limits
 from ...errors import BadValue
 from ...job import Job
 from ...names import check_name
-from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Query
+from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Limits, Query
 from ...url import StoreUrl
 from . import bringing, looking, operating, settling
 from .crowd import Crowd
@@ -47,7 +47,7 @@ class SqlStore:
         self._waiting = Waiting(url, clock, self.desk, self.rescue, self._crowd, bell)
         self.notes = SqlNotes(self.desk)
         self.later = Later()
-        self._met: set[str] = set()  # queues that are known to be there
+        self._met: set[tuple[str, bool]] = set()  # queues that are known to be there, and to be known as ones with lanes
 
     # -- jobs come in
 
@@ -56,7 +56,8 @@ class SqlStore:
         if not jobs:
             return []
         self.desk.no_put_after_settling()
-        answers = self.desk.write(lambda session: self._insert(session, jobs))
+        safe = not all(job.fleeting for job in jobs)
+        answers = self.desk.write(lambda session: self._insert(session, jobs), durable=safe)
         if not self.puts_ring:
             self.ring([job.queue for job, stored in zip(jobs, answers, strict=True) if stored])
         return answers
@@ -119,22 +120,26 @@ class SqlStore:
     # -- jobs are settled
 
     def ack(self, acks: Sequence[Ack]) -> list[bool]:
-        return settling.ack(self.desk, acks)
+        answers, queues = settling.ack(self.desk, acks)
+        self.ring(queues)
+        return answers
 
     def nack(self, handbacks: Sequence[Handback]) -> list[bool]:
-        answers, queues = settling.nack(self.desk, handbacks)
+        answers, queues = settling.nack(self.desk, handbacks, MAX_BODY)
         self.ring(queues)
         return answers
 
     def bury(self, handbacks: Sequence[Handback]) -> list[bool]:
-        return settling.bury(self.desk, handbacks)
+        answers, queues = settling.bury(self.desk, handbacks)
+        self.ring(queues)
+        return answers
 
     # -- waiting
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
         for name in queues:
             check_name(name)
-        return self._waiting.wait(queues, max(0.0, timeout))
+        return self._waiting.wait(queues, max(0.0, timeout), look)
 
     def wake(self) -> None:
         self._waiting.wake()
@@ -170,13 +175,29 @@ class SqlStore:
     def delete(self, query: Query) -> int:
         looking.check(query)
         self.rescue.look()
-        return self.desk.write(lambda session: operating.delete(session, query, self._dead_keep))
+        count, queues = self.desk.write(lambda session: operating.delete(session, query, self._dead_keep))
+        self.ring(queues)
+        return count
 
     def pause(self, queues: Sequence[str], *, put: bool | None = None, claim: bool | None = None, reason: str = "") -> None:
         operating.check_pause(queues, reason)
         self.desk.write(lambda session: operating.pause(session, queues, put, claim, reason))
         if claim is False:
             self.ring(list(queues))
+
+    def limit(self, queues: Sequence[str], limits: Limits) -> None:
+        for name in queues:
+            check_name(name)
+        check_limits(limits)
+        self.desk.write(lambda session: operating.limit(session, queues, limits))
+        self.ring(list(queues))
+
+    def drop(self, queues: Sequence[str]) -> list[bool]:
+        for name in queues:
+            check_name(name)
+        self.rescue.look()
+        self._met = {known for known in self._met if known[0] not in queues}
+        return [self.desk.write(lambda session, name=name: operating.drop(session, name, self._dead_keep)) for name in queues]  # type: ignore[misc]
 
     # -- the store's own life
 
@@ -201,12 +222,13 @@ class SqlStore:
         """A session on a connection of the caller's, if it leads to this database and has a transaction open: else BadValue."""
         raise NotImplementedError
 
-    def meet(self, queues: set[str]) -> None:
-        """Make the queues that nobody has put to yet, outside of the caller's transaction: its locks are held until it ends."""
-        new = sorted(queues - self._met)
-        if new:
-            self.desk.write(lambda session: session.run_each("new_queue", [{"queue": name} for name in new]))
-            self._met.update(new)
+    def meet(self, queues: set[str], laned: set[str]) -> None:
+        """Make the queues that nobody has put to yet, or not with a lane, outside of the caller's transaction: its locks are held until it
+        ends."""
+        said = {(name, False) for name in queues} | {(name, True) for name in laned}
+        if new := said - self._met:
+            self.desk.write(lambda session: operating.there(session, queues, laned))
+            self._met |= new
 
     def migrate(self) -> tuple[int, int]:
         """Make the tables, or bring them up to date: (the version found, the version now). Opening a store does it as well; this

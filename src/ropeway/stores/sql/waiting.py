@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...bells.place import SleepingPlace
 from ...clock import Clock
+from ...names import is_ended
 from ...url import StoreUrl
 from .crowd import GLANCE, Crowd
 from .desk import Desk
@@ -88,18 +89,20 @@ class Waiting:
         self._closed = False
         bell.on(desk)
 
-    def wait(self, queues: Sequence[str], timeout: float) -> bool:
+    def wait(self, queues: Sequence[str], timeout: float, look: Callable[[], bool] | None = None) -> bool:
         place = self._mine()
         end, quiet = self._clock.boot() + timeout, SHORTEST
         told, fresh, sure = False, False, False
+        due = [name for name in queues if not is_ended(name)]
+        of_ends = len(due) < len(queues)
         try:
             while True:
                 if not told:
                     told = fresh = self._bell.announce(place, queues)
                 elif self._bell.stale(place) <= 0:
                     self._bell.announce(place, queues)
-                nap = self._look(queues)
-                if nap <= 0:
+                nap = self._look(due)
+                if nap <= 0 or (look is not None and look()):
                     return True
                 left = end - self._clock.boot()
                 if self._was_woken(place) or left <= 0 or self._closed:
@@ -115,7 +118,7 @@ class Waiting:
                 if self._was_woken(place) or self._closed:
                     return False
                 if rung:
-                    if sure or self._look(queues) <= 0:  # announced anew only when it is to sleep again
+                    if sure or of_ends or self._look(due) <= 0:  # announced anew only when it is to sleep again
                         return True
                 elif left < min(nap, behind) and self._clock.boot() >= end:
                     return False  # the time is up, and nothing was to come until then

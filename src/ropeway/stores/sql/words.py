@@ -10,7 +10,7 @@ from ...url import StoreUrl
 
 OPTIONS = frozenset({"prefix"})
 PREFIX = "ropeway_"
-TABLES = ("job", "queue", "note", "waiting", "meta")
+TABLES = ("job", "queue", "note", "waiting", "meta", "place")
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,31}\Z|\Z", re.ASCII)
 

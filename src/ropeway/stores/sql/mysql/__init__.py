@@ -18,7 +18,7 @@ from ....store import Durability, Finding
 from ....url import StoreUrl
 from ..board import UdpRinging
 from ..foreign import Foreign
-from ..record import HEX_COLUMNS, MICRO
+from ..record import HEX_COLUMNS, MICRO, NEVER
 from ..schema import make_tables, schema_text
 from ..session import Time
 from ..statements import Statements
@@ -34,6 +34,7 @@ SESSIONS = 16
 SLACK = 0.5  # seconds by which silence is borne for longer than a lock: then it is the server who says that nothing was done
 BEHIND = 60.0  # seconds of poll behind the bell: 100 idle workers, who look and renew their announcement, cost 3.4 statements a second
 _NOW = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))"  # right in every time zone that a session may have
+_LANE = "convert(lane using utf8mb4)"  # it stands there as bytes, since all that text does in MariaDB would make two lanes one
 _MARIADB = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", re.IGNORECASE)
 
 
@@ -55,16 +56,19 @@ class MysqlStore(SqlStore):
         """All statements. `within`: the database of the tables, for connections that have another in use."""
         own = self._own_time
         words = {name: within + table for name, table in table_names(self._url, "`").items()} | {
-            "columns": HEX_COLUMNS,
+            "columns": HEX_COLUMNS.replace(", lane", f", {_LANE}"),
             "id": "lower(hex(id))",
             "among_ids": "id in :ids",
             "among_queues": "queue in :queues",
+            "among_lanes": "lane in :lanes",
+            "lane": _LANE,
+            "never": str(NEVER),
             "now": _NOW if own else "cast(:now as signed)",
             "boot": _NOW if own else "cast(:boot as signed)",
             "locked": "for update",
             "free": "for update skip locked",
         }
-        return Statements("common.sql", "mysql/verbs.sql", "mysql/schema.sql", words=words, bind=bind)
+        return Statements("common.sql", "mysql/verbs.sql", "mysql/schema.sql", "mysql/schema_2.sql", words=words, bind=bind)
 
     # -- connections
 

@@ -22,10 +22,10 @@ from .session import DEADLOCK, LATER, LOST, MysqlSession, advice
 
 SAVEPOINT = "ropeway_guest"
 DRIVERS = ("pymysql", "MySQLdb")
-BYTES = frozenset({"id", "key", "head", "body", "past", "result", "value"})
+BYTES = frozenset({"id", "key", "lane", "head", "body", "past", "result", "value"})
 WHO = "select @@autocommit, @@in_transaction, concat(@@hostname, ' ', @@port, ' ', @@datadir, ' ', coalesce(@@server_uid, ''))"
 
-_MANY = re.compile(r"%\((ids|queues)\)s")
+_MANY = re.compile(r"%\((ids|queues|lanes)\)s")
 
 
 def bind(name: str) -> str:
@@ -99,6 +99,6 @@ def spread(statement: str, values: Mapping[str, Any]) -> tuple[str, dict[str, An
         many = values[found[1]]
         names = [f"{found[1]}_{place}" for place in range(len(many))]
         out.update({name: one.hex() if isinstance(one, bytes) else one for name, one in zip(names, many, strict=True)})
-        return "(" + ", ".join(f"unhex(%({name})s)" if found[1] == "ids" else f"%({name})s" for name in names) + ")"
+        return "(" + ", ".join(f"unhex(%({name})s)" if found[1] != "queues" else f"%({name})s" for name in names) + ")"
 
     return _MANY.sub(each, statement), out

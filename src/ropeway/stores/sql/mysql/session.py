@@ -16,8 +16,9 @@ from pymysql.constants import CR, ER
 from ....codec import pack_head
 from ....errors import ConfigError, StoreError
 from ....job import Job
+from ..passing import held_up, passed
 from ..record import MICRO, Row, micros, moments
-from ..session import DEAD, Again, Broken, Session, Time, stopped
+from ..session import DEAD, Again, Broken, Loan, Session, Time, stopped
 from ..statements import Statements
 
 CHUNK = 2 * 1024 * 1024  # bytes of bodies in one statement: the smallest usual max_allowed_packet is 16 MiB, and hex doubles them
@@ -112,8 +113,11 @@ class MysqlSession(Session):
             bound["ids"] = [bytes.fromhex(one) for one in bound["ids"]] or [b""]
         if "queues" in bound:
             bound["queues"] = list(bound["queues"]) or [""]
-        if bound.get("key") is not None and isinstance(bound["key"], str):
-            bound["key"] = bound["key"].encode()
+        for name in ("key", "lane"):
+            if isinstance(bound.get(name), str):
+                bound[name] = bound[name].encode()
+        if "lanes" in bound:
+            bound["lanes"] = [one.encode() for one in bound["lanes"]] or [b""]
         return bound
 
     def ask(self, statement: str, values: Mapping[str, Any] | None = None, *, committing: bool = False) -> list[tuple[Any, ...]]:
@@ -157,6 +161,7 @@ class MysqlSession(Session):
             "created": micros(job.created) if job.created else None,
             "delay": micros(job.delay),
             "key": job.key or None,
+            "lane": job.lane or None,
             "head": pack_head(job),
             "body": job.body,
         }
@@ -164,8 +169,10 @@ class MysqlSession(Session):
             self._start()
         rows = self.ask(self.statements["put"], self._bound(values), committing=self._whole)
         if not rows:
-            stops = self.run("put_switches", queues=[job.queue])
-            raise stopped("takes no new jobs", job.queue, stops[0][2] or "")
+            self._admit([job])
+            rows = self.ask(self.statements["put"], self._bound(values), committing=self._whole)
+            if not rows:
+                raise Again  # stopped or dropped in between
         here, created, due, state = rows[0][0].split()
         if here != job.id or int(state) >= DEAD:
             return [job.id]  # its key is taken; or it has ended, and may be one that should have been forgotten
@@ -173,42 +180,49 @@ class MysqlSession(Session):
         return []
 
     def _insert_many(self, jobs: Sequence[Job]) -> list[str]:
-        switches = self.run("put_switches", queues={job.queue for job in jobs})
-        for _, name, reason in switches:
-            if name is not None:
-                raise stopped("takes no new jobs", name, reason)
-        now = switches[0][0]
+        now = self._admit(jobs)
         rows = []
         for job in jobs:
             created, due = moments(job, now)
             key = f"x'{job.key.encode().hex()}'" if job.key else "null"
+            lane = f"x'{job.lane.encode().hex()}'" if job.lane else "null"
             head = pack_head(job).hex()
             # all of it is checked: 32 hex digits, a name, numbers; bytes go as hex
-            rows.append(f"(x'{job.id}','{job.queue}',{job.priority},{due},{created},{key},x'{head}',x'{job.body.hex()}')")
+            rows.append(f"(x'{job.id}','{job.queue}',{job.priority},{due},{created},{key},x'{head}',x'{job.body.hex()}',{lane})")
         new = sum(self._insert_rows(some) for some in _chunks(rows))
         return [] if new == len(rows) else [job.id for job in jobs]
+
+    def _admit(self, jobs: Sequence[Job]) -> int:
+        """Make the queues ready for these jobs; what time it is."""
+        switches = self.run("put_switches", queues={job.queue for job in jobs})
+        for _, name, reason, dropped, lanes in switches:
+            if reason is not None:
+                raise stopped("takes no new jobs", name, reason)
+            if dropped is not None:
+                self.run("revive", queue=name)
+            if name is not None and not lanes and any(job.lane for job in jobs if job.queue == name):
+                self.run("laned", queue=name)
+        return int(switches[0][0])
 
     def _insert_rows(self, rows: Sequence[str]) -> int:
         self.ask(self.statements["insert_many"].replace("%%rows%%", ",".join(rows)), None)
         return int(self._cursor.rowcount)
 
-    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> list[Row]:
-        stops = dict(self.run("claim_stops"))
-        open_queues = [name for name in queues if name not in stops]
-        if not open_queues:
-            raise stopped("hands out no jobs", queues[0], stops[queues[0]])
+    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> Loan:
+        open_queues, at, stop = passed(self.run("claim_stops"), queues)
         rows: list[Row] = []
         now = 0
         for queue in open_queues:
             priority = -1
-            while len(rows) < limit and (lane := self.run("lanes", queue=queue, priority=priority)):
+            while len(rows) < limit and (lane := self.run("head", queue=queue, priority=priority)):
                 priority, due, now = lane[0]
                 if due <= now:
                     found = self.run("due", queue=queue, priority=priority, high=now, limit=limit - len(rows))
                     rows += map(Row._make, found)
         if rows:
             self.run("lend", ids=[row.id for row in rows], lease=lease, token=token, holder=holder)
-        return [row._replace(attempts=row.attempts + 1, claimed=now, state=1, holder=holder) for row in rows]
+        rows = [row._replace(attempts=row.attempts + 1, claimed=now, state=1, holder=holder) for row in rows]
+        return Loan(rows, at if len(rows) < limit else None, stop)
 
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
         by_token: dict[int, list[str]] = {}
@@ -229,13 +243,15 @@ class MysqlSession(Session):
 
     def next_due(self, queues: Sequence[str]) -> int | None:
         end, now, waits, off = self.run("glance", queues=queues)[0]
-        if waits is None:
+        if waits is None and not off:
             return None if end is None else max(0, int(end))
-        stops = {name for name, _ in self.run("claim_stops")} if off else ()
+        stops = held_up(self, self.run("claim_stops"), queues) if off else ()
+        if stops is None:
+            return 0
         soonest = None if end is None else max(0, int(end))
         for queue in queues:
             priority = -1
-            while queue not in stops and (lane := self.run("lanes", queue=queue, priority=priority)):
+            while queue not in stops and (lane := self.run("head", queue=queue, priority=priority)):
                 priority, due, now = lane[0]
                 if due <= now:
                     return 0

@@ -20,8 +20,9 @@ LIBPQ = frozenset(
 OWN_OPTIONS = OPTIONS | LIBPQ | {"schema"}
 
 INDEXES = ("due", "moment", "ended", "key")
-FUNCTIONS = ("put_one", "put_many", "may_put", "ring", "lend", "drop", "next_due", "announce", "withdrawn", "rung")
-GENERATION = 1  # of the functions: one whose meaning or arguments change gets new names, and old processes go on calling the old
+PLACE_INDEXES = ("ends", "order")
+FUNCTIONS = ("put_one", "put_many", "may_put", "make_ready", "ring", "lend", "drop", "next_due", "announce", "withdrawn", "rung")
+GENERATION = 2  # of the functions: one whose meaning or arguments change gets new names, and old processes go on calling the old
 LONGEST = 63  # bytes of a name in PostgreSQL; what is longer is cut without a word, and two names become one
 
 # libpq's words for: the server is to be given up on when it is silent, though the connection stands
@@ -64,6 +65,7 @@ def names(url: StoreUrl, schema: str = "") -> dict[str, str]:
     for name in FUNCTIONS:
         bare[name] = f"{bare['meta'][:-5]}{name}_{GENERATION}{bare['meta'][-1]}"
     words = {f"job_{name}": index_name(url, name) for name in INDEXES}
+    words |= {f"place_{name}": f'{bare["place"][:-1]}_{name}"' for name in PLACE_INDEXES}
     for name in (*bare.values(), *words.values()):
         if len(name) - 2 > LONGEST:
             raise ConfigError(

@@ -11,12 +11,13 @@ from ..record import micros
 
 BULK = 50  # jobs from which on it is worth its second round trip
 PIECE = 256 * 1024  # bytes handed over at a time
-COLUMNS = "id, queue, priority, due, created, head, body"
+COLUMNS = "id, queue, priority, due, created, lane, head, body"
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
-_BEFORE = b"\0\x07\0\0\0\x10"  # seven fields, the first of 16 bytes
+_BEFORE = b"\0\x08\0\0\0\x10"  # eight fields, the first of 16 bytes
 _NUMBERS = Struct(">ihiqiqi").pack  # priority, due, created, and the length of what follows
+_NO_LANE = Struct(">ihiqiqii").pack  # the same, with a null in between
 _LENGTH = Struct(">i").pack
 
 
@@ -32,9 +33,12 @@ def copy_rows(jobs: Sequence[Job], now: int) -> Iterator[bytes]:
         created = micros(job.created) if job.created else now
         due = micros(job.due) if job.due else created + micros(job.delay)
         head, body = pack_head(job), job.body
-        pieces += (
-            _BEFORE, bytes.fromhex(job.id), name, _NUMBERS(2, job.priority, 8, due, 8, created, len(head)), head, _LENGTH(len(body)), body
-        )  # fmt: skip
+        if job.lane:
+            lane = job.lane.encode()
+            before = _NUMBERS(2, job.priority, 8, due, 8, created, len(lane)) + lane + _LENGTH(len(head))
+        else:
+            before = _NO_LANE(2, job.priority, 8, due, 8, created, -1, len(head))
+        pieces += (_BEFORE, bytes.fromhex(job.id), name, before, head, _LENGTH(len(body)), body)
         size += len(head) + len(body) + 80
         if size >= PIECE:
             yield b"".join(pieces)

@@ -17,10 +17,12 @@ _BYTEAS, _TEXTS, _INT8S, _UUIDS = 1001, 1009, 1016, 2951
 _TYPES = {
     "id": _UUID,
     "ids": _UUIDS,
-    **dict.fromkeys(("queues", "queue_each", "keys"), _TEXTS),
+    **dict.fromkeys(("queues", "queue_each", "keys", "lanes", "laned", "lane_each"), _TEXTS),
     **dict.fromkeys(("jobs", "tokens", "priorities", "createds", "dues", "delays"), _INT8S),
     **dict.fromkeys(("heads", "bodies"), _BYTEAS),
-    **dict.fromkeys(("queue", "key", "holder", "reason", "name", "prefix", "beyond", "result_type", "address", "fact", "who"), _TEXT),
+    **dict.fromkeys(
+        ("queue", "key", "lane", "holder", "reason", "name", "prefix", "beyond", "result_type", "address", "fact", "who"), _TEXT
+    ),
     **dict.fromkeys(("head", "body", "past", "result", "value"), _BYTEA),
     **dict.fromkeys(("relaxed",), _BOOL),
 }

@@ -47,26 +47,40 @@ drop trigger if exists rung on {waiting};
 create constraint trigger rung after insert on {waiting} deferrable initially deferred for each row when (new.until < 0)
 execute function {rung}();
 
+-- function_make_ready: queues that were dropped are there again, and those that get their first job with a lane are known for it
+create or replace function {make_ready}(p_queues text[], p_laned text[]) returns void language plpgsql {pins} as $$
+begin
+    update {queue} set dropped = null where name = any(array(
+        select name from {queue} where name = any(p_queues) and dropped is not null order by name for update));
+    update {queue} set lanes = 1 where name = any(array(
+        select name from {queue} where name = any(p_laned) and lanes = 0 order by name for update));
+end $$;
+
 -- function_put_one: stores one new job; answers the time, -1 when its queue takes none, null when its id or its key is here
 create or replace function {put_one}(
     p_id uuid, p_queue text, p_priority bigint, p_created bigint, p_due bigint, p_delay bigint, p_key text, p_head bytea, p_body bytea,
-    p_now bigint, p_relaxed boolean, p_bell bigint
+    p_lane text, p_now bigint, p_relaxed boolean, p_bell bigint
 ) returns bigint language plpgsql {pins} as $$
 declare
     v_now bigint := coalesce(p_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-    v_stop text;
+    v_stop text; v_dropped bigint; v_lanes smallint;
 begin
     if p_relaxed then
         perform set_config('synchronous_commit', 'off', true);
     end if;
-    select put_stopped into v_stop from {queue} where name = p_queue;
+    select put_stopped, dropped, lanes into v_stop, v_dropped, v_lanes from {queue} where name = p_queue;
     if not found then
-        insert into {queue} (name) values (p_queue) on conflict do nothing;
+        insert into {queue} (name, lanes) values (p_queue, case when p_lane is null then 0 else 1 end) on conflict do nothing;
+        v_lanes := 0;
     elsif v_stop is not null then
         return -1;
     end if;
-    insert into {job} (id, queue, priority, due, created, unique_key, head, body)
-    values (p_id, p_queue, p_priority, coalesce(p_due, coalesce(p_created, v_now) + p_delay), coalesce(p_created, v_now), p_key, p_head, p_body)
+    if v_dropped is not null or (p_lane is not null and v_lanes = 0) then
+        perform {make_ready}(array[p_queue], case when p_lane is null then null else array[p_queue] end);
+    end if;
+    insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane)
+    values (p_id, p_queue, p_priority, coalesce(p_due, coalesce(p_created, v_now) + p_delay), coalesce(p_created, v_now), p_key, p_head, p_body,
+        p_lane)
     on conflict do nothing;
     if not found then
         return null;
@@ -81,19 +95,27 @@ begin
 end $$;
 
 -- function_may_put: makes unknown queues, refuses when one of them takes no new jobs, rings; answers the time, or -1
-create or replace function {may_put}(p_queues text[], p_jobs bigint[], p_now bigint, p_relaxed boolean, p_bell bigint)
+create or replace function {may_put}(p_queues text[], p_jobs bigint[], p_laned text[], p_now bigint, p_relaxed boolean, p_bell bigint)
 returns bigint language plpgsql {pins} as $$
 declare
     v_now bigint := coalesce(p_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+    v_known bigint; v_stopped boolean; v_dropped boolean;
 begin
     if p_relaxed then
         perform set_config('synchronous_commit', 'off', true);
     end if;
-    if exists (select from {queue} where name = any(p_queues) and put_stopped is not null) then
+    select count(*), bool_or(put_stopped is not null), bool_or(dropped is not null) into v_known, v_stopped, v_dropped
+    from {queue} where name = any(p_queues);
+    if v_stopped then
         return -1;
     end if;
-    insert into {queue} (name)
-    select n from unnest(p_queues) as w(n) where not exists (select from {queue} where name = n) order by n on conflict do nothing;
+    if v_known < cardinality(p_queues) then
+        insert into {queue} (name)
+        select n from unnest(p_queues) as w(n) where not exists (select from {queue} where name = n) order by n on conflict do nothing;
+    end if;
+    if v_dropped or p_laned is not null then
+        perform {make_ready}(p_queues, p_laned);
+    end if;
     if p_bell = 2 then
         insert into {waiting} (queue, address, until) select q, 'commit.' || pg_backend_pid(), -n from unnest(p_queues, p_jobs) as w(q, n)
         on conflict (queue, address) do update set until = {waiting}.until + excluded.until;
@@ -105,25 +127,27 @@ end $$;
 
 -- function_put_many: stores new jobs; answers the time, or -1, and how many of them were new
 create or replace function {put_many}(
-    p_queues text[], p_jobs bigint[], p_now bigint, p_relaxed boolean, p_bell bigint,
+    p_queues text[], p_jobs bigint[], p_laned text[], p_now bigint, p_relaxed boolean, p_bell bigint,
     p_ids uuid[], p_queue text[], p_priority bigint[], p_created bigint[], p_due bigint[], p_delay bigint[], p_key text[], p_head bytea[],
-    p_body bytea[], out r_now bigint, out r_new bigint
+    p_body bytea[], p_lane text[], out r_now bigint, out r_new bigint
 ) language plpgsql {pins} as $$
 begin
     r_new := 0;
-    r_now := {may_put}(p_queues, p_jobs, p_now, p_relaxed, p_bell);
+    r_now := {may_put}(p_queues, p_jobs, p_laned, p_now, p_relaxed, p_bell);
     if r_now < 0 then
         return;
     end if;
-    insert into {job} (id, queue, priority, due, created, unique_key, head, body)
-    select w.id, w.queue, w.priority, coalesce(w.due, coalesce(w.created, r_now) + w.delay), coalesce(w.created, r_now), w.key, w.head, w.body
-    from unnest(p_ids, p_queue, p_priority, p_created, p_due, p_delay, p_key, p_head, p_body)
-        as w(id, queue, priority, created, due, delay, key, head, body)
+    insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane)
+    select w.id, w.queue, w.priority, coalesce(w.due, coalesce(w.created, r_now) + w.delay), coalesce(w.created, r_now), w.key, w.head, w.body,
+        w.lane
+    from unnest(p_ids, p_queue, p_priority, p_created, p_due, p_delay, p_key, p_head, p_body, p_lane)
+        as w(id, queue, priority, created, due, delay, key, head, body, lane)
     on conflict do nothing;
     get diagnostics r_new = row_count;
 end $$;
 
--- function_lend: makes the first due jobs running and answers them; one row of state -1 when all the queues hand out nothing
+-- function_lend: makes the first due jobs running and answers them; one row of state -1 when all the queues hand out nothing; behind the
+-- others one of state -2 that names a queue which is guarded (lanes.py): there it ends
 -- It walks the lanes: a lane is one (queue, priority), and its head tells whether anything of it is due.
 create or replace function {lend}(
     p_queues text[], p_limit bigint, p_lease bigint, p_token bigint, p_holder text, p_now bigint, p_boot bigint, p_relaxed boolean
@@ -131,17 +155,23 @@ create or replace function {lend}(
 declare
     v_now bigint := coalesce(p_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
     v_left bigint := p_limit;
-    v_queue text; v_stop text; v_reason text; v_priority smallint; v_due bigint; v_count bigint; v_open boolean := false;
+    v_queue text; v_stop text; v_reason text; v_priority smallint; v_due bigint; v_count bigint; v_open boolean := false; v_guarded boolean;
     v_row {job};
 begin
     if p_relaxed then
         perform set_config('synchronous_commit', 'off', true);
     end if;
     foreach v_queue in array p_queues loop
-        select claim_stopped into v_stop from {queue} where name = v_queue;
+        select claim_stopped, max_running > 0 or lanes > 0 into v_stop, v_guarded from {queue} where name = v_queue;
         if v_stop is not null then
             v_reason := coalesce(v_reason, v_stop);
             continue;
+        end if;
+        if v_guarded then
+            v_row.queue := v_queue;
+            v_row.state := -2;
+            return next v_row;
+            return;
         end if;
         v_open := true;
         v_priority := -1;
@@ -154,6 +184,7 @@ begin
                 claimed = v_now, attempts = attempts + 1
             where id = any(array(
                 select id from {job} where queue = v_queue and state = 0 and priority = v_priority and due >= v_due and due <= v_now
+                    and lane is null
                 order by due, id limit v_left for update skip locked))
             returning *;
             get diagnostics v_count = row_count;
@@ -198,15 +229,23 @@ create or replace function {next_due}(p_queues text[], p_now bigint, p_boot bigi
 declare
     v_now bigint := coalesce(p_now, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
     v_queue text; v_stop text; v_priority smallint; v_due bigint; v_end bigint; v_soonest bigint;
+    v_running bigint; v_lanes smallint;
 begin
-    select moment into v_end from {job} where state = 1 order by moment limit 1;
+    select moment into v_end from {job} where state = 1 and moment < {never} order by moment limit 1;
     v_soonest := greatest(0, v_end - coalesce(p_boot, v_now));
     if v_end is null then
         v_soonest := null;
     end if;
     foreach v_queue in array p_queues loop
-        select claim_stopped into v_stop from {queue} where name = v_queue;
+        select claim_stopped, max_running, lanes into v_stop, v_running, v_lanes from {queue} where name = v_queue;
         continue when v_stop is not null;
+        if v_running > 0 then
+            continue when v_running <= (select count(*) from {job} where state = 1 and moment < {never} and queue = v_queue);
+        end if;
+        if v_lanes > 0 and exists (select from {place} m where m.queue = v_queue and m.ends <= v_now
+            and exists (select from {place} p where p.queue = m.queue and p.lane = m.lane and p.parked = 1)) then
+            return 0;
+        end if;
         v_priority := -1;
         loop
             select priority, due into v_priority, v_due from {job}

@@ -13,7 +13,7 @@ from ....codec import pack_head
 from ....errors import StoreError
 from ....job import Job
 from ..record import MICRO, Row, micros
-from ..session import Again, Session, Time, stopped
+from ..session import Again, Loan, Session, Time, stopped
 from ..statements import Statements
 from .bulk import BULK, copy_rows
 from .calls import Caller, text_array
@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _BEGIN, _COMMIT, _ROLLBACK = Call(b"begin"), Call(b"commit"), Call(b"rollback")
 _RELAX = Call(b"select set_config('synchronous_commit', 'off', true)")
+_CLAIMED = "PostgreSQL: others held what this needed; the jobs are claimed, and come again when their lease ends"
 _TRIES = 20  # of a statement that follows a verb which is a transaction of its own
 
 
@@ -108,7 +109,7 @@ class PostgresSession(Session):
                 return work()
             except Again:
                 continue
-        raise StoreError("PostgreSQL: others held what this needed; the jobs are claimed, and come again when their lease ends")
+        raise StoreError(_CLAIMED)
 
     def time(self) -> tuple[int, int]:
         now, boot = self._given()
@@ -183,10 +184,11 @@ class PostgresSession(Session):
             "key": job.key or None,
             "head": pack_head(job),
             "body": job.body,
+            "lane": job.lane or None,
             "bell": self._ringing(),
         }
-        if self._alone and self._durable and self.wire.prepares:
-            call = self._caller.call(self.statements, "put_quick", self._timed(values))
+        if self._alone and self.wire.prepares:
+            call = self._caller.call(self.statements, "put_quick", self._timed(values) | {"relaxed": not self._durable})
             rows = self._told(lambda: self.wire.ask(call), committing=True)
             if rows:
                 _stamp(job, rows[0][0])
@@ -211,6 +213,8 @@ class PostgresSession(Session):
             "keys": [job.key or None for job in jobs],
             "heads": [pack_head(job) for job in jobs],
             "bodies": [job.body for job in jobs],
+            "laned": sorted({job.queue for job in jobs if job.lane}) or None,
+            "lane_each": [job.lane or None for job in jobs],
             "bell": self._ringing(),
         }
         now, new = self._verb("put_many", values)[0]
@@ -233,6 +237,7 @@ class PostgresSession(Session):
         script = self.statements["copy"] % {
             "queues": text_array(list(counts)).decode(),
             "jobs": ",".join(map(str, counts.values())),
+            "laned": f"'{text_array(laned).decode()}'" if (laned := sorted({job.queue for job in jobs if job.lane})) else "null",
             "now": "null" if now is None else str(now),
             "relaxed": str(not self._durable),
             "bell": str(int(self._bell)),
@@ -253,22 +258,43 @@ class PostgresSession(Session):
                 raise stopped("takes no new jobs", name, put_stopped)
         raise Again("the queue was opened just now")
 
-    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> list[Row]:
+    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> Loan:
         values = {"queues": list(queues), "limit": limit, "lease": lease, "token": token, "holder": holder}
         alone = self._alone
         rows = list(map(Row._make, self._verb("lend", values)))
         self._over = self._over or alone
-        if not rows:
-            return rows
-        if rows[0].state < 0:
-            raise stopped("hands out no jobs", rows[0].queue, rows[0].holder or "")
+        guarded = None
+        if rows and rows[-1].state < 0:
+            mark = rows.pop()
+            if mark.state == -1:
+                return Loan(rows, None, (mark.queue, mark.holder or ""))
+            guarded = list(queues).index(mark.queue)
         if len(rows) > 1:
             if len(queues) > 1:
                 order = {name: place for place, name in reversed(list(enumerate(queues)))}
                 rows.sort(key=lambda row: (order[row.queue], row.priority, row.due, row.id))
             else:
                 rows.sort(key=lambda row: (row.priority, row.due, row.id))
-        return rows
+        return Loan(rows, guarded)
+
+    def apart(self, work: Callable[[], T]) -> T:
+        if not self._over:
+            return work()
+        for _ in range(_TRIES):  # here, since the desk would claim once more what is claimed already
+            self.begin(durable=False, whole=False)
+            try:
+                answer = work()
+                self.commit()
+            except Again:
+                self.rollback()
+            except BaseException:
+                self.rollback()
+                raise
+            else:
+                return answer
+            finally:
+                self._pending, self._over, self._whole = True, True, True
+        raise StoreError(_CLAIMED)
 
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
         gone = set(self._verb("drop", {"ids": [claim[0] for claim in claims], "tokens": [claim[1] for claim in claims]}))

@@ -7,6 +7,7 @@ from typing import Any
 
 from ....errors import ConfigError, StoreError
 from ....url import StoreUrl
+from ..record import NEVER
 from ..schema import LEAST, VERSION, refuse_newer, steps
 from ..statements import Statements
 from .address import GENERATION, names, schema_of
@@ -15,8 +16,8 @@ from .calls import BIND, Caller
 from .wire import Call, Wire
 
 OLDEST = 130000
-FUNCTIONS = 2  # raised with each change of functions.sql that keeps names and arguments: the newer of two releases has its way
-FILES = ("common.sql", "postgres/verbs.sql", "postgres/schema.sql", "postgres/functions.sql")
+FUNCTIONS = 1  # raised with each change of functions.sql that keeps names and arguments: the newer of two releases has its way
+FILES = ("common.sql", "postgres/verbs.sql", "postgres/schema.sql", "postgres/schema_2.sql", "postgres/functions.sql")
 
 PINS = (
     "set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off "
@@ -39,6 +40,9 @@ def statements(
         "id": plain_id,
         "among_ids": "id = any(:ids)",
         "among_queues": "queue = any(:queues)",
+        "among_lanes": "lane = any(:lanes)",
+        "lane": "lane",
+        "never": str(NEVER),
         "now": _CLOCK if own_clock else ":now",
         "boot": _CLOCK if own_clock else ":boot",
         "p_now": "null" if own_clock else ":now",

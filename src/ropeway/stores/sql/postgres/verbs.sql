@@ -1,19 +1,22 @@
 -- Statements that are PostgreSQL's own. Those that begin with `select` from one of our functions are prepared by name: their plan is a call.
 
 -- put_one: one new job
-select {put_one}(:id, :queue, :priority, :created, :due, :delay, :key, :head, :body, {p_now}, :relaxed, :bell);
+select {put_one}(:id, :queue, :priority, :created, :due, :delay, :key, :head, :body, :lane, {p_now}, :relaxed, :bell);
 
 -- put_quick: one new job of a queue that is there and takes jobs; nothing is answered where `put_one` must be asked why
 -- It looks at no job but by its keys, and else at small tables: so no plan of it can be wrong, and it needs no pins, which cost a third.
-insert into {job} (id, queue, priority, due, created, unique_key, head, body)
-select :id, :queue, :priority, coalesce(:due, coalesce(:created, n.t) + :delay), coalesce(:created, n.t), :key, :head, :body
-from (select {now} as t) n where exists (select from {queue} where name = :queue and put_stopped is null)
+insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane)
+select :id, :queue, :priority, coalesce(:due, coalesce(:created, n.t) + :delay), coalesce(:created, n.t), :key, :head, :body, :lane
+from (select {now} as t) n
+where exists (select from {queue} where name = :queue and put_stopped is null and dropped is null and (lanes = 1 or :lane is null))
+    and (not :relaxed or set_config('synchronous_commit', 'off', true) is not null)
 on conflict do nothing
 returning created, case when :bell = 1 and exists (select from {waiting} where queue = :queue and until > {now})
     then (select 1 from {ring}(array[:queue], array[1::bigint], {now})) end;
 
 -- put_many: many of them
-select r_now, r_new from {put_many}(:queues, :jobs, {p_now}, :relaxed, :bell, :ids, :queue_each, :priorities, :createds, :dues, :delays, :keys, :heads, :bodies);
+select r_now, r_new from {put_many}(:queues, :jobs, :laned, {p_now}, :relaxed, :bell, :ids, :queue_each, :priorities, :createds, :dues, :delays,
+    :keys, :heads, :bodies, :lane_each);
 
 -- lend: the first due jobs, made running
 select {columns} from {lend}(:queues, :limit, :lease, :token, :holder, {p_now}, {p_boot}, :relaxed);
@@ -59,4 +62,12 @@ select value from {meta} where name = :key;
 insert into {meta} (name, value) values (:key, :fact) on conflict (name) do update set value = excluded.value;
 
 -- copy: asks whether jobs may be put, and takes them as a COPY, in one transaction; names are checked, so they may stand in it
-select {may_put}('%(queues)s', '{%(jobs)s}', %(now)s, %(relaxed)s, %(bell)s); copy {job} ({bulk_columns}) from stdin (format binary);
+select {may_put}('%(queues)s', '{%(jobs)s}', %(laned)s, %(now)s, %(relaxed)s, %(bell)s); copy {job} ({bulk_columns}) from stdin (format binary);
+
+-- place: a job holds a place in its lane, or (`ends` 0) has left it
+insert into {place} (queue, lane, parked, priority, due, id, ends) values (:queue, :lane, 0, 0, 0, :id, :ends)
+on conflict (queue, lane, parked, priority, due, id) do update set ends = excluded.ends;
+
+-- park: a job waits for a place
+insert into {place} (queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from {job} where id = :id
+on conflict (queue, lane, parked, priority, due, id) do nothing;

@@ -15,7 +15,7 @@ from ....store import Durability, Finding
 from ....url import StoreUrl
 from ..board import UdpRinging
 from ..foreign import Foreign
-from ..record import HEX_COLUMNS
+from ..record import HEX_COLUMNS, NEVER
 from ..schema import make_tables, schema_text
 from ..statements import Statements
 from ..store import SqlStore
@@ -50,7 +50,9 @@ class SqliteStore(SqlStore):
         self._mode = _mode(url)
         self._driver = driver(_library(url))
         self._beside = f"{self._path}-ropeway"
-        self._statements = Statements("common.sql", "sqlite/verbs.sql", "sqlite/schema.sql", words=_words(url), bind=":{}".format)
+        self._statements = Statements(
+            "common.sql", "sqlite/verbs.sql", "sqlite/schema.sql", "sqlite/schema_2.sql", words=_words(url), bind=":{}".format
+        )
         self._ready = 0  # the process in which the file was found fit
         self._turn: Turn | None = None
         bell: Bell
@@ -124,7 +126,7 @@ class SqliteStore(SqlStore):
         guest.settle_in(self.url)
         return guest
 
-    def meet(self, queues: set[str]) -> None:
+    def meet(self, queues: set[str], laned: set[str]) -> None:
         """Nothing: who writes to this database has it for himself anyway, and another connection of ours could not."""
 
     # -- what it is worth
@@ -181,11 +183,15 @@ def _library(url: StoreUrl) -> str:
 def _words(url: StoreUrl) -> dict[str, str]:
     words = table_names(url)
     words |= {f"job_{name}": index_name(url, name) for name in ("id", "due", "moment", "ended", "key")}
+    words |= {f"place_{name}": f'{words["place"][:-1]}_{name}"' for name in ("ends", "order")}
     return words | {
         "columns": HEX_COLUMNS,
         "id": "lower(hex(id))",
         "among_ids": AMONG_IDS,
         "among_queues": "queue in (select value from json_each(:queues))",
+        "among_lanes": "lane in (select value from json_each(:lanes))",
+        "lane": "lane",
+        "never": str(NEVER),
         "now": ":now",
         "boot": ":boot",
         "locked": "",

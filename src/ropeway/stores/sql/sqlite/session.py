@@ -15,8 +15,9 @@ from typing import Any
 from ....codec import pack_head
 from ....errors import StoreError
 from ....job import Job
+from ..passing import held_up, passed
 from ..record import MICRO, Row, moments
-from ..session import Again, Broken, Session, stopped
+from ..session import Again, Broken, Loan, Session, stopped
 from ..statements import Statements
 from .drivers import Connection, Driver, code
 from .turn import Turn
@@ -109,8 +110,9 @@ class SqliteSession(Session):
             bound["id"] = bytes.fromhex(bound["id"])
         if "ids" in bound:
             bound["ids"] = bytes.fromhex("".join(bound["ids"]))
-        if "queues" in bound:
-            bound["queues"] = json.dumps(list(bound["queues"]))
+        for name in ("queues", "lanes"):
+            if name in bound:
+                bound[name] = json.dumps(list(bound[name]))
         return bound
 
     def time(self) -> tuple[int, int]:
@@ -136,11 +138,16 @@ class SqliteSession(Session):
                 self.run("new_queue", queue=name)
             elif known[0] is not None:
                 raise stopped("takes no new jobs", name, known[0])
+            elif known[1] is not None:
+                self.run("revive", queue=name)
+            if (known is None or not known[2]) and any(job.lane for job in jobs if job.queue == name):
+                self.run("laned", queue=name)
         now = self.time()[0]
         rows = []
         for job in jobs:
             created, due = moments(job, now)
-            rows.append((bytes.fromhex(job.id), job.queue, job.priority, due, created, job.key or None, pack_head(job), job.body))
+            key, lane = job.key or None, job.lane or None
+            rows.append((bytes.fromhex(job.id), job.queue, job.priority, due, created, key, pack_head(job), job.body, lane))
         before = connection.total_changes()
         try:
             if len(rows) == 1:
@@ -153,12 +160,9 @@ class SqliteSession(Session):
             return []
         return [job.id for job in jobs]
 
-    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> list[Row]:
+    def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> Loan:
         now, boot = self.time()
-        stops: dict[Any, Any] = dict(self._execute(self.statements["claim_stops"]).fetchall())
-        open_queues = [name for name in queues if name not in stops] if stops else queues
-        if not open_queues:
-            raise stopped("hands out no jobs", queues[0], stops[queues[0]])
+        open_queues, at, stop = passed(self._execute(self.statements["claim_stops"]).fetchall(), queues)
         until, left = boot + lease, limit
         next_lane, due_now = self.statements["next_lane"], self.statements["due"]
         rows: list[Row] = []
@@ -177,7 +181,7 @@ class SqliteSession(Session):
             self._execute(self.statements["lend"], (until, token, holder, now, numbers[0]))
         elif numbers:
             self.connection.executemany(self.statements["lend"], [(until, token, holder, now, number) for number in numbers])
-        return rows
+        return Loan(rows, at if len(rows) < limit else None, stop)
 
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
         boot = self.time()[1]
@@ -197,7 +201,9 @@ class SqliteSession(Session):
 
     def next_due(self, queues: Sequence[str]) -> int | None:
         now, boot = self.time()
-        stops = {name for name, _ in self._execute(self.statements["claim_stops"])}
+        stops = held_up(self, self._execute(self.statements["claim_stops"]).fetchall(), queues)
+        if stops is None:
+            return 0
         ends = self._execute(self.statements["first_end"]).fetchone()
         soonest = _FAR if ends is None else max(0, ends[0] - boot)
         next_lane = self.statements["next_lane"]

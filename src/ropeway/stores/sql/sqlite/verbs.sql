@@ -6,17 +6,17 @@
 insert into {queue} (name) values (:queue) on conflict do nothing;
 
 -- known_queue: whether a queue is there, and whether it takes new jobs
-select put_stopped from {queue} where name = ?;
+select put_stopped, dropped, lanes from {queue} where name = ?;
 
 -- insert: a new job; one whose id or key is here already is passed over
-insert into {job} (id, queue, priority, due, created, unique_key, head, body) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing;
+insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane) values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing;
 
 -- next_lane: the next priority of a queue at which jobs wait, and when the first of them is due
 select priority, due from {job} indexed by {job_due} where queue = ? and state = 0 and priority > ? order by priority, due, id limit 1;
 
 -- due: the first due jobs of one priority, as they will stand once they are lent
 -- Looking first and writing by row number costs two thirds of one statement that does both and returns what it wrote (measured).
-select n, lower(hex(id)), queue, priority, due, created, 1, ?, attempts + 1, deaths, ?, ?, head, body, past, result, result_type
+select n, lower(hex(id)), queue, priority, due, created, 1, ?, attempts + 1, deaths, ?, ?, head, body, past, result, result_type, null
 from {job} indexed by {job_due} where queue = ? and state = 0 and priority = ? and due >= ? and due <= ? order by due, id limit ?;
 
 -- lend: makes one of them running
@@ -26,10 +26,10 @@ update {job} set state = 1, moment = ?, token = ?, holder = ?, claimed = ?, atte
 delete from {job} where id = ? and token = ? and moment > ?;
 
 -- first_end: when the next lease ends
-select moment from {job} indexed by {job_moment} where state = 1 and state > 0 order by moment limit 1;
+select moment from {job} indexed by {job_moment} where state = 1 and state > 0 and moment < {never} order by moment limit 1;
 
--- claim_stops: the queues that hand out nothing, with the reasons
-select name, claim_stopped from {queue} where claim_stopped is not null;
+-- claim_stops: the queues that hand out nothing, with the reasons, and those with limits or lanes
+select name, claim_stopped, max_running from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0;
 
 -- forget: deletes some of what has ended in a state up to a moment
 delete from {job} indexed by {job_id}
@@ -42,7 +42,7 @@ select value from {meta} where name = :key;
 insert into {meta} (name, value) values (:key, :value) on conflict (name) do update set value = excluded.value;
 
 -- end_leases: ends every lease (they count from a boot that is over)
-update {job} set moment = 0 where state = 1 and state > 0;
+update {job} set moment = 0 where state = 1 and state > 0 and moment < {never};
 
 -- note_down: writes a note in place of an old one
 insert into {note} (name, value, until) values (:key, :value, :now + :lifetime)
@@ -59,10 +59,11 @@ select 1 from {job} indexed by {job_moment} where state = 1 and state > 0 and mo
 select {columns}, unique_key from {job} indexed by {job_moment} where state = 1 and state > 0 and moment <= :boot order by moment limit 500;
 
 -- count_running: how many jobs of some queues are running
-select queue, count(*) from {job} where state = 1 and state > 0 and {among_queues} group by 1;
+select queue, count(*) from {job} where state = 1 and state > 0 and moment < {never} and {among_queues} group by 1;
 
 -- page_running: the next running jobs of a queue by (priority, the end of the lease, id)
-select {columns} from {job} where queue = :queue and state = 1 and state > 0 and (priority, moment, id) > (:priority, :moment, :id)
+select {columns} from {job} where queue = :queue and state = 1 and state > 0 and moment < {never}
+    and (priority, moment, id) > (:priority, :moment, :id)
     order by priority, moment, id limit :limit;
 
 -- end_leases_of: what a process that is gone has held is to be had again
@@ -79,3 +80,28 @@ select {id}, queue, created, due, state, moment from {job} indexed by {job_id} w
 
 -- remove: deletes jobs by id
 delete from {job} indexed by {job_id} where {among_ids};
+
+-- place: a job holds a place in its lane, or (`ends` 0) has left it
+insert into {place} (queue, lane, parked, priority, due, id, ends) values (:queue, :lane, 0, 0, 0, :id, :ends)
+on conflict (queue, lane, parked, priority, due, id) do update set ends = excluded.ends;
+
+-- park: a job waits for a place
+insert into {place} (queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from {job} where id = :id
+on conflict (queue, lane, parked, priority, due, id) do nothing;
+
+-- running: how many jobs of a queue run
+select count(*) from {job} indexed by {job_moment} where state = 1 and state > 0 and moment < {never} and queue = :queue;
+
+-- head: the next priority of a queue at which jobs wait, when the first of them is due, and what time it is
+select priority, due, {now} from {job} indexed by {job_due} where queue = :queue and state = 0 and priority > :priority
+order by priority, due, id limit 1;
+
+-- first_due: the first due jobs of one priority and their lanes
+select {id}, lane from {job} indexed by {job_due} where queue = :queue and state = 0 and priority = :priority and due <= {now}
+order by due, id limit :limit;
+
+-- rows_free: as rows, for who writes has all for himself
+select {columns}, token, unique_key, {now}, {boot} from {job} indexed by {job_id} where {among_ids};
+
+-- holds_running: one that runs or is parked
+select 1 from {job} where queue = :queue and state = 1 and state > 0 limit 1;
