@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import BadValue
+from ...retry import Retry
 from ..execution import TaskWork
 from ..inbox import Inbox
 from ..judge import Judge
@@ -27,6 +28,10 @@ def make_pool(
     inbox: Inbox,
     judge: Judge,
     tasks: Tasks | None,
+    *,
+    retry: Retry | None = None,
+    max_jobs_per_child: int | None = None,
+    max_memory: int | None = None,
 ) -> Pool:
     """The pool of that name, or one whose slots do what a runner says. `slots` None: as many as are usual for it.
 
@@ -42,7 +47,8 @@ def make_pool(
     if pool == "process":
         from .processes import ProcessPool
 
-        return ProcessPool(slots or FEW, shift, inbox, judge, tasks)
+        limits = {"max_jobs": max_jobs_per_child, "max_memory": max_memory}
+        return ProcessPool(slots or FEW, shift, inbox, judge, tasks, retry=retry, **limits)
     from .loop import LoopPool
 
     return LoopPool(slots or MANY, shift, inbox, judge, tasks, fast=pool == "uvloop")

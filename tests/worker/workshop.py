@@ -1,0 +1,185 @@
+"""Tasks for the tests of the process pool: each child imports this module. What they did stands in the files that they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ropeway.errors import Discard, RetryLater
+from ropeway.retry import Retry
+from ropeway.tasks import Tasks, current_claim
+
+tasks = Tasks()
+seen: contextvars.ContextVar[int] = contextvars.ContextVar("seen", default=0)
+hoard: list[bytes] = []
+starts = 0
+
+
+def say(path: str, *words: object) -> None:
+    """One line, in one write."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(handle, (" ".join(map(str, (time.time(), os.getpid(), *words))) + "\n").encode())
+    os.close(handle)
+
+
+def wait_for(path: str, seconds: float = 60.0) -> None:
+    """Until that file is there."""
+    end = time.monotonic() + seconds
+    while not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+@tasks.task
+def nothing(number: int = 0) -> None: ...
+
+
+@tasks.task(keep="1h")
+def add(a: int, b: int = 1) -> dict[str, int]:
+    before = seen.get()
+    seen.set(a)
+    return {"sum": a + b, "before": before, "pid": os.getpid()}
+
+
+@tasks.task(keep="1h")
+async def aadd(a: int, b: int = 1) -> dict[str, int]:
+    before = seen.get()
+    seen.set(a)
+    await asyncio.sleep(0.001)
+    return {"sum": a + b, "before": before, "loop": id(asyncio.get_running_loop())}
+
+
+@tasks.task
+def mark(path: str, name: str = "") -> None:
+    say(path, "mark", name)
+
+
+@tasks.task
+def sleep(path: str, seconds: float) -> None:
+    claim = current_claim()
+    assert claim is not None
+    say(path, "begin", claim.id, claim.attempt)
+    time.sleep(seconds)
+    say(path, "end", claim.id, claim.attempt)
+
+
+@tasks.task
+def gated(path: str, gate: str, name: str = "") -> None:
+    say(path, "begin", name)
+    wait_for(gate)
+    say(path, "end", name)
+
+
+@tasks.task(retry=Retry(2, base=0.01))
+def die(path: str, how: str) -> None:
+    claim = current_claim()
+    assert claim is not None
+    say(path, "die", claim.id, claim.attempt)
+    if how == "exit":
+        os._exit(3)
+    if how == "segv":
+        ctypes.string_at(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task(retry=Retry(10, base=0.01))
+def killer(path: str) -> None:
+    say(path, "killer")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tasks.task(retry=1)
+def fails(how: str) -> None:
+    if how == "discard":
+        raise Discard("no such user")
+    if how == "later":
+        raise RetryLater("1h")
+    if how == "exit":
+        sys.exit(4)
+    raise ValueError(f"bad {how}")
+
+
+@tasks.task(timeout=0.4, retry=1)
+def hangs(path: str, how: str) -> None:
+    say(path, "hangs", how)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        try:
+            if how == "loop":
+                while True:
+                    pass
+            time.sleep(60)
+        except BaseException:
+            continue
+
+
+@tasks.task(timeout=30)
+def limited(number: int) -> None: ...
+
+
+@tasks.task
+def tidy(path: str) -> None:
+    """It is told to end, and tidies up."""
+    try:
+        say(path, "begin")
+        time.sleep(60)
+    finally:
+        claim = current_claim()
+        assert claim is not None
+        say(path, "tidied", bool(claim.lost), claim.stopping)
+
+
+@tasks.task
+async def atidy(path: str) -> None:
+    try:
+        say(path, "begin")
+        await asyncio.sleep(60)
+    finally:
+        say(path, "tidied")
+
+
+@tasks.task
+def stubborn(path: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(path, "begin")
+    time.sleep(60)
+
+
+@tasks.task
+def eats(path: str, megabytes: int) -> None:
+    hoard.append(b"x" * (megabytes << 20))
+    say(path, "eats")
+
+
+@tasks.task
+def talks(path: str, name: str) -> None:
+    claim = current_claim()
+    assert claim is not None
+    print(f"hello from {name}")
+    subprocess.run(["echo", f"and from the child of {name}"], check=True)
+    print(f"{name} on stderr", file=sys.stderr)
+    claim.progress({"at": name})
+    claim.extend("90s")
+    say(path, "talked", name)
+    wait_for(f"{path}.{name}")
+
+
+@tasks.task(keep="1h")
+def large(body: str) -> str:
+    return body[::-1]
+
+
+@tasks.task(keep="1h")
+def measures(body: str) -> int:
+    return len(body)
+
+
+@tasks.task
+def puts() -> None:
+    nothing.put(1)
