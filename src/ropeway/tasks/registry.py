@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ..calls.failures import know
 from ..errors import BadValue, ConfigError
-from ..hooks import OF_WORKERS, Hook, Hooks, call
+from ..hooks import HOOKS, OF_WORKERS, Hook, Hooks, call
 from ..link import Link
 from ..middleware import Layer, check_middleware, compose
 from ..queue import Queue
@@ -15,6 +15,8 @@ from .putting import PutLayer, PutMiddleware
 from .task import Task, TaskOptions
 
 if TYPE_CHECKING:
+    from ..handle import Handle
+    from ..job import Job
     from .context import TaskClaim
 
 P = ParamSpec("P")
@@ -22,6 +24,12 @@ R = TypeVar("R")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Callable[..., Any])
+
+
+class Here(Protocol):
+    """Runs what was just put, where it was put."""
+
+    def put(self, jobs: Iterable[Job], handles: Iterable[Handle[Any]]) -> None: ...
 
 
 class Decorate(Protocol):
@@ -47,6 +55,7 @@ class Tasks:
         self._hooks = Hooks()
         self.own_link = link
         self.above: Tasks | None = None
+        self.here: Here | None = None  # what runs jobs where they were put, in inline mode
         self._included: tuple[Tasks, ...] = ()
         self._default = queue
         self._made: dict[str, Queue[Any]] = {}
@@ -132,6 +141,12 @@ class Tasks:
 
         Raises BadValue for what is no exception class."""
         know(*classes)
+
+    @property
+    def parts(self) -> tuple[Tasks, ...]:
+        """What is included, if that is all that there is to this registry; nothing when it has tasks, middleware or hooks of its own."""
+        own = self._tasks or self._own_middleware or self._put_layers or any(self._hooks[name] for name in HOOKS)
+        return () if own else self._included
 
     # For workers, and for puts
 

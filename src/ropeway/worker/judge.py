@@ -11,7 +11,7 @@ from ..durations import seconds, spoken
 from ..errors import BadBody, BadValue, Discard, RetryLater
 from ..failure import clean, one_line, traceback_of
 from ..job import Attempt
-from ..retry import DEFAULT, Retry
+from ..retry import DEADLY, DEFAULT, Retry
 from ..store import Handback
 from .replies import failed
 from .run import NEVER, End, Run, Shift, Verdict
@@ -64,6 +64,12 @@ class Judge:
             return self.overruled(run)
         delay = self._policy(run).delay(run.lent.attempt, None, random)
         return self._ended(run, delay, outcome, clean(error), trace)
+
+    def crashed(self, run: Run, error: str, before: int) -> None:
+        """The process that ran it ended under it, as `before` others did."""
+        if not run.verdict and before + 1 >= DEADLY:
+            return self._over(run, "crashed", f"{error}; so it was {before + 1} times")
+        return self.failed(run, error, outcome="crashed")
 
     def again(self, run: Run, error: str, trace: str = "") -> None:
         """It asks for another try, however many there were: the back-off grows, the count ends nothing."""
