@@ -13,7 +13,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "extend": "settle",
     },
     "Run": {"work": "work"},
-    "Look": {"ls": "look", "jobs": "look", "show": "show", "check": "check"},
+    "Look": {"ls": "look", "jobs": "look", "show": "show", "workers": "workers", "check": "check"},
     "Steer": {
         "requeue": "operate",
         "delete": "operate",
@@ -75,6 +75,8 @@ ELSEWHERE = {
     "load": "import",
     "restore": "import",
     "doctor": "check",
+    "ps": "workers",
+    "fleet": "workers",
 }
 
 

@@ -10,35 +10,67 @@ from .session import Session
 
 PAUSE_EXAMPLE = """\
 ropeway pause mails --reason 'smtp is down'            # jobs are taken in, none is handed out
-ropeway pause '*' --put --reason 'moving house'        # none is taken in, the rest drains"""
+ropeway pause '*' --put --reason 'moving house'        # none is taken in, the rest drains
+ropeway pause --all --reason 'migration'               # no worker of this store starts a job, of new queues either"""
 
 _put = click.option("--put", is_flag=True, help="The switch of taking new jobs in.")
 _claim = click.option("--claim", is_flag=True, help="The switch of handing jobs out.")
+_queues = queue_argument(optional=True, many=True)
+_all = click.option("--all", "everything", is_flag=True, help="One switch for all of the store, and all its workers.")
 
 
 @verb("pause", example=PAUSE_EXAMPLE)
-@queue_argument(optional=False, many=True)
+@_queues
 @_put
 @_claim
+@_all
 @click.option("--reason", metavar="TEXT", default="", help="Shown wherever something is refused, and by ls.")
 @pass_session
-def pause_command(session: Session, queues: tuple[str, ...], put: bool, claim: bool, reason: str) -> int:
+def pause_command(session: Session, queues: tuple[str, ...], put: bool, claim: bool, everything: bool, reason: str) -> int:
     """Switch queues off: nothing is handed out, or nothing taken in.
 
-    --claim stops handing out (this is meant when neither is given), --put refuses new jobs. What runs, goes on.
+    --claim stops handing out (this is meant when neither is given), --put refuses new jobs. What runs, goes on. With --all the workers
+    claim nothing, within a second; put, and get, go on as before.
     """
+    if _everything(queues, everything, put or claim):
+        from ..worker.fleet import switch
+
+        return _tell(session, "paused", switch.pause(session.link, reason))
     return _switch(session, queues, put=put or None, claim=claim or not put or None, reason=reason)
 
 
-@verb("resume", example="ropeway resume mails\nropeway resume '*' --put")
-@queue_argument(optional=False, many=True)
+@verb("resume", example="ropeway resume mails\nropeway resume '*' --put\nropeway resume --all")
+@_queues
 @_put
 @_claim
+@_all
 @pass_session
-def resume_command(session: Session, queues: tuple[str, ...], put: bool, claim: bool) -> int:
-    """Switch queues on again, by the switch that is named, or by both."""
+def resume_command(session: Session, queues: tuple[str, ...], put: bool, claim: bool, everything: bool) -> int:
+    """Switch queues on again, by the switch that is named, or by both. --all undoes `pause --all`."""
+    if _everything(queues, everything, put or claim):
+        from ..worker.fleet import switch
+
+        return _tell(session, "resumed", switch.resume(session.link))
     both = put == claim
     return _switch(session, queues, put=False if both or put else None, claim=False if both or claim else None, reason="")
+
+
+def _everything(queues: tuple[str, ...], everything: bool, switches: bool) -> bool:
+    """Whether all of the store is meant; Failure when it is not clear."""
+    from .verdict import USAGE, Failure
+
+    if everything and (queues or switches):
+        raise Failure(USAGE, "--all is for the whole store: leave queues, --put and --claim out; nothing was switched")
+    if not everything and not queues:
+        raise Failure(USAGE, "which queues? Name them, or say --all; nothing was switched")
+    return everything
+
+
+def _tell(session: Session, what: str, told: int) -> int:
+    if not session.quiet:
+        text = f"{what} everything; {told} worker{'' if told == 1 else 's'} told"
+        session.out.one({"all": what, "workers": told}, [text], name="all")
+    return 0
 
 
 def _switch(session: Session, patterns: tuple[str, ...], *, put: bool | None, claim: bool | None, reason: str) -> int:

@@ -244,8 +244,17 @@ def test_an_order_that_nobody_reads_is_void_after_a_minute(link: Link, clock: Fa
 
 def test_at_its_end_a_worker_leaves_nothing_behind(link: Link, manned: Callable[..., Manned]) -> None:
     one = manned()
-    one.order("pause")
     one.member.send("ping")
     one.post.leave()
     assert workers(link) == []
     assert [name for name in link.store.queues() if name != "q"] == []
+
+
+def test_an_answer_can_still_be_read_when_the_worker_has_ended(link: Link, manned: Callable[..., Manned]) -> None:
+    one = manned()
+    handle = one.member.send("stop")
+    one.go(4)
+    one.member.send("ping")
+    one.post.leave()
+    assert handle.result(timeout=0) == {"worker": one.post.id, "said": "stops; 0 jobs in hand"}
+    assert link.store.counts((handle.queue,))[handle.queue].ready == 0

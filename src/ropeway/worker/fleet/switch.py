@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ...errors import RopewayError
-from ...job import State
+from ...job import WAITING, State
 from ...link import Link
 from ...store import Feature, Query, Store
 from . import notice
@@ -54,12 +54,19 @@ def _tell(link: Link) -> int:
 
 
 def forget_orders(store: Store, worker: str) -> None:
-    """The queue of orders of a worker that is no more."""
-    remove(store, (notice.ORDERS + worker,))
+    """The queue of orders of a worker that is no more: unread ones go, and the queue with them, unless somebody has still to read an
+    answer. Then it goes when the fleet tidies up."""
+    queues = (notice.ORDERS + worker,)
+    store.delete(Query(queues=queues, states=WAITING, limit=None))
+    _drop(store, queues)
 
 
 def remove(store: Store, queues: Sequence[str]) -> None:
     """These queues with all that is in them; one in which a job runs stays."""
     store.delete(Query(queues=tuple(queues), states=frozenset(State) - {State.RUNNING}, limit=None))
+    _drop(store, queues)
+
+
+def _drop(store: Store, queues: Sequence[str]) -> None:
     with suppress(AttributeError):
         store.drop(queues)
