@@ -23,6 +23,8 @@ from ropeway.worker.run import Run, Shift
 class ManualPool:
     """Slots without threads: `begin` starts what is next in the hand, `finish` ends a run well."""
 
+    crowd = room = stuck = 0
+
     def __init__(self, slots: int, shift: Shift, inbox: Inbox) -> None:
         self.slots = slots
         self.hand: deque[Run] = deque()

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from ropeway.job import Job
-from ropeway.store import Lent
+from ropeway.link import Link
+from ropeway.queue import Queue
+from ropeway.store import Lent, Limits
+from ropeway.testing.clock import FakeClock
 from ropeway.worker.appetite import MOST, MOST_BYTES, Appetite
+from ropeway.worker.restraint import LOOK, Restraint
+
+from .fakes import Bench
 
 
 def lents(count: int, size: int = 10, queue: str = "q") -> list[Lent]:
@@ -93,3 +99,41 @@ def test_an_empty_claim_changes_nothing() -> None:
     before = appetite.want(0, 0)
     appetite.claimed(before, [])
     assert appetite.want(0, 0) == before
+
+
+def test_nothing_is_prefetched_where_a_held_job_holds_up_others() -> None:
+    """From a queue with lanes, or with a limit, comes what can start at once and no more; from all others tiny jobs come in batches."""
+    clock = FakeClock()
+    link = Link("memory:", clock)
+    queues = {name: Queue[int](link, name) for name in ("plain", "laned", "limited")}
+    link.store.limit(["limited"], Limits(running=50))
+    for number in range(100):
+        queues["plain"].put(number)
+        queues["laned"].put(number, lane=f"lane{number % 40}")
+        queues["limited"].put(number)
+    most = {}
+    for name in queues:
+        bench = Bench(link, name, slots=4)
+        most[name] = 0
+        for _ in range(60):
+            bench.laps(2)
+            most[name] = max(most[name], len(bench.ferry.held))
+            while bench.pool.started:
+                bench.pool.finish(seconds=0.0001)
+    assert most["plain"] > 20
+    assert (most["laned"], most["limited"]) == (4, 4)
+
+
+def test_a_limit_that_is_set_later_is_found() -> None:
+    clock = FakeClock()
+    link = Link("memory:", clock)
+    restraint = Restraint(link)
+    Queue[int](link, "q").put(1)
+    assert not restraint.holds(["q"])
+    link.store.limit(["q"], Limits(running=2))
+    assert not restraint.holds(["q"]), "it is not asked each time"
+    clock.advance(LOOK + 1)
+    assert restraint.holds(["q"])
+    link.store.limit(["q"], Limits())
+    clock.advance(LOOK + 1)
+    assert not restraint.holds(["q"])

@@ -22,6 +22,7 @@ from .journal import Journal
 from .lookout import LONGEST_WAIT, Lookout
 from .pools.pool import Pool
 from .replies import attend
+from .restraint import Restraint
 from .run import End, Run, Shift
 from .settler import Settler
 from .suspects import PATIENCE, Suspects
@@ -76,6 +77,7 @@ class Ferry:
         self._max_jobs = max_jobs
         self._appetite = Appetite(pool.slots)
         self._suspects = Suspects(shift)
+        self._restraint = Restraint(shift.link)
         self._boot = shift.boot
         self._due = True  # something may be due: the last claim brought all it asked for, or the store says so
         self._fresh = False  # jobs were handed out, and the ferry has not slept since
@@ -161,12 +163,17 @@ class Ferry:
             return 0
         held = len(self.held)
         started = held - waiting - len(self._inbox.outcomes) - len(self.settler.runs)
-        want = self._appetite.want(max(0, self._pool.slots - started), waiting, cautious=self._suspects.running)
+        started -= self._pool.crowd
+        want = self._appetite.want(max(0, self._pool.slots - started), waiting, cautious=self._cautious()) + self._pool.room
         if self._suspects.wary:
             want = min(want, 1)
         if self._max_jobs is not None:
             want = min(want, self._max_jobs - self._journal.counters.ran - held)
         return max(0, want)
+
+    def _cautious(self) -> bool:
+        """Whether to claim no more than can start at once."""
+        return self._suspects.running or (self._appetite.mean < WINDOW and self._restraint.holds(self._lookout.known))
 
     # A turn
 
@@ -229,6 +236,7 @@ class Ferry:
 
     def _claimed(self, asked: int, lents: Sequence[Lent], taken: float) -> None:
         self._appetite.claimed(asked, lents)
+        self._restraint.claimed(lents)
         self._lookout.busy()
         self._miss, self._empty, self._patient_until, self._idle = 0.0, False, 0.0, False
         runs = self._runs(lents, taken)
