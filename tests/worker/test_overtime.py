@@ -198,15 +198,14 @@ def test_a_running_job_is_called_back(link: Link, tasks: Tasks, start: Start) ->
 @pytest.mark.parametrize("link", ["memory"], indirect=True)
 def test_a_lost_run_is_told_and_nothing_of_it_is_settled(link: Link, tasks: Tasks, start: Start) -> None:
     """Its lease ends under it (nobody renews here); the newer claim stands."""
-    go = threading.Event()
     told: list[bool] = []
 
     @tasks.task
     def slow() -> None:
         claim = current_claim()
         assert claim is not None
-        assert go.wait(40)
-        told.append(claim.lost)
+        assert not claim.lost and not claim.lost.is_set() and not claim.lost.wait(0.01)
+        told.append(claim.lost.wait(60) and bool(claim.lost))
 
     handle = slow.put()
     running = start(link, tasks, ["default"], lease=1, concurrency=1)
@@ -216,7 +215,6 @@ def test_a_lost_run_is_told_and_nothing_of_it_is_settled(link: Link, tasks: Task
     until(lambda: keeper._thread is not None and not keeper._thread.is_alive())
     other = until(lambda: link.store.claim(("default",), 1, 30.0, link.holder()))
     keeper.tick()
-    go.set()
     until(lambda: running.worker.counters.lost == 1)
     assert told == [True]
     entry = handle.entry()

@@ -171,7 +171,7 @@ def test_the_current_claim(link: Link, tasks: Tasks, start: Start) -> None:
         claim = current_claim()
         assert claim is not None
         assert claim is current_claim()
-        seen["plain"] = (claim.id, claim.queue, claim.attempt, dict(claim.headers), claim.body, claim.stopping, claim.lost)
+        seen["plain"] = (claim.id, claim.queue, claim.attempt, dict(claim.headers), claim.body, claim.stopping, bool(claim.lost))
         seen["path"] = Path(claim.path()).read_bytes()
         seen["file"] = claim.path()
         before = claim.until

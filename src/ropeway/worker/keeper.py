@@ -107,5 +107,7 @@ class Keeper:
     def _lost(self, run: Run) -> None:
         if not run.verdict:
             run.verdict = Verdict.LOST
+            if run.claim is not None:
+                run.claim.lost.ring()
             if run.started:
                 self._stop(run)

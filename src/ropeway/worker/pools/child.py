@@ -186,6 +186,8 @@ class Child:
         if run is None or not (verdict := self._cell.told(run.number)) or run.verdict:
             return
         run.verdict = Verdict(verdict)
+        if run.claim is not None:
+            run.claim.lost.ring()
         if run.stop is not None:
             run.stop()
         else:
