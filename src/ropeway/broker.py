@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from .aio import twin
 from .clock import SYSTEM, Clock
 from .durations import Duration
+from .errors import Unsupported
 from .events import Listener
 from .handle import Handle
 from .ids import check_id
@@ -19,7 +20,7 @@ from .names import check_name
 from .notes import Notes
 from .queue import Queue
 from .retry import Retry
-from .store import Counts, Store
+from .store import Counts, Feature, Store
 from .stores import ENGINES
 from .url import hidden, parse_url
 
@@ -286,6 +287,25 @@ class Broker:
         from .worker.fleet.switch import paused
 
         return paused(self._link.store)
+
+    @contextmanager
+    def inline(self) -> Iterator[None]:
+        """`with broker.inline(): ...` runs each task right where it is put, in this process, before `put` answers: for tests and for trying
+        things out. It goes through the store as ever (arguments as bytes, retries, results), and what the function raises, `put` raises.
+
+        What is delayed, held up by its lane or a limit, or put with `tx=` waits as ever. Raises Unsupported on an engine that cannot
+        hand out one job by its id."""
+        from .worker.here import Here
+
+        if Feature.PICK not in self._link.store.features:
+            raise Unsupported(f"{self.url} cannot hand out one job by its id, which inline mode needs; nothing was done")
+        before, here = self.tasks.here, Here(self._link, self.tasks)
+        self.tasks.here = here
+        try:
+            yield
+        finally:
+            self.tasks.here = before
+            here.close()
 
     def copy(self, target: Broker, *patterns: str, running: bool = False) -> list[Carried]:
         """Copy the jobs of the queues that the patterns mean, or all, into the store of another connection, as they stand: ids, priority,

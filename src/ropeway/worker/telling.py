@@ -68,8 +68,10 @@ class Teller:
 
     def _tell(self) -> None:
         while (one := self._waiting.get()) is not None:
-            name, hooks, given = one
-            call(name, hooks, given)
+            self._call(*one)
+
+    def _call(self, name: str, hooks: tuple[Hook, ...], given: Any) -> None:
+        call(name, hooks, given)
 
 
 def _ended(run: Run) -> Ended:
