@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -24,12 +24,27 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """The script of that name, with the parts that it needs in front."""
-    body = _text(name)
-    first = body.partition("\n")[0]
-    parts = first.removeprefix("-- needs:").split() if first.startswith("-- needs:") else []
-    source = "\n".join([*(_text(part) for part in parts), body])
+    """The script of that name, put together."""
+    source = "\n".join(_lines(_text(name)))
     return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _lines(body: str) -> Iterator[str]:
+    """The parts that it `needs` come first; others at the place of their line, behind what most calls end with, since a function costs when
+    it is made; and what it needs `rarely` in one function that makes the named ones."""
+    for line in body.splitlines():
+        _, _, rest = line.partition(": ")
+        if line.startswith(("-- needs: ", "-- parts: ")):
+            yield from (_text(part) for part in rest.split())
+        elif line.startswith("-- rarely: "):
+            parts, _, names = rest.partition(": ")
+            yield "local function rarely(now, boot, channel)"
+            yield _text("words")
+            yield from (_text(part) for part in parts.split())
+            yield "return {" + ", ".join(f"{one} = {one}" for one in names.split()) + "}"
+            yield "end"
+        else:
+            yield line
 
 
 def _text(name: str) -> str:

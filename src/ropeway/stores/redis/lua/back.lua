@@ -1,4 +1,4 @@
--- needs: base ring lanes past ends
+-- needs: words base has ring lanes past ends
 -- nack and bury: ARGV 4 "n" or "b", or "e" for a nack with other contents, then five a job (six with "e"): id, token, delay, "1" when the
 -- attempt is given back and a byte of priority, attempt [, blob ("" = as it is)]. Answers a byte a job: 1 done, 0 the claim is void.
 local bury, step = ARGV[4] == 'b', ARGV[4] == 'e' and 6 or 5

@@ -18,9 +18,6 @@
 -- Moments are whole microseconds; ids are 16 bytes, tokens 8. A script reads before it writes, so that a key of a wrong type fails it whole.
 --
 -- ARGV 1 now, 2 boot (both empty: the server's own time, else that of a test), 3 the beginning of the names of the bells' channels.
-local call = redis.call
-local sub, byte, char = string.sub, string.byte, string.char
-local pack, read = struct.pack, struct.unpack
 local now, boot, channel = ARGV[1], ARGV[2], ARGV[3]
 if now == '' then
   local t = call('TIME')
@@ -29,7 +26,3 @@ if now == '' then
 else
   now, boot = tonumber(now), tonumber(boot)
 end
--- flags of a record: KEY KEEP TTL TIMED LANE; of a mark: KEY KEEP LIMITED (runs under a limit, so its end makes room) HOLDS (a place in its
--- lane) HISTORY RESULT
-local KEY, KEEP, TTL, TIMED, LIMITED, HOLDS, HISTORY, RESULT, LANE = 1, 2, 4, 8, 4, 8, 16, 32, 64
-local function has(flags, flag) return flags % (2 * flag) >= flag end

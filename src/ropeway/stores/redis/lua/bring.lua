@@ -1,4 +1,4 @@
--- needs: base ring lanes past stand
+-- needs: words base has ring lanes past stand
 -- bring: seven a job from ARGV 4 on: id, blob (with created and due), state (w waits, x dead, n done), moment ("" = now), attempts and deaths
 -- as eight bytes, history, result. Answers a byte a job: 1 it is here or was, 0 its key is taken.
 rescue(0)

@@ -1,4 +1,4 @@
--- needs: base ring lanes past stand
+-- needs: words base has ring lanes past stand
 -- requeue and delete: ARGV 4 "r" or "d", 5 the states it may be in, a letter each, then the ids. Answers how many.
 local LETTER = {ready = 'r', delayed = 'l', dead = 'x', done = 'n'}
 rescue(0)

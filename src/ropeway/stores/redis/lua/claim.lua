@@ -1,87 +1,82 @@
--- needs: base ring lanes past upcoming lend
+-- needs: words base lend
+-- rarely: has ring lanes past upcoming meet: rescue sweep limits_of meet settle ring tell upcoming
 -- claim: walk the lanes of each queue (here: one a priority). Where the head of one is not due the whole of it is not.
 -- ARGV 4 limit, 5 lease, 6 token, 7 holder, 8 who has waited ("" = nobody), 9 how long the dead are kept, 10 most bytes of bodies.
 -- Answers {how many queues are switched off, the first reason, member, record, old mark, ...}.
 local limit, lease, token, holder = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local who, dead_keep, room = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local out, off, reason = {0, ''}, 0, nil
-local count, parks = 0, 500 -- so many at most are parked in one call
+local count, parks, rare = 0, 0, nil -- rare: what few calls need
+local tail = token .. pack('>I8', now) .. holder
 for g = 0, #KEYS - 1, 12 do
-  local why, kept = unpack(call('HMGET', KEYS[g + 1], 'c', 'l'))
+  local switches = call('HMGET', KEYS[g + 1], 'c', 'l')
+  local why, kept = switches[1], switches[2]
   local left = who ~= '' and call('ZREM', KEYS[g + 2], who) == 1
   if why then
     off = off + 1
     reason = reason or why
   else
-    local lent, from, running, most = 0, '-', 0, limit
+    local lent, from, running, most, met = 0, '-', 0, limit, 0
     if count < limit and room > 0 then
-      rescue(g)
-      sweep(g, dead_keep)
-      if kept then
-        running = limits_of(kept)
-        if running > 0 then most = math.min(limit, count + running - call('ZCARD', KEYS[g + 6])) end
+      local late = call('ZRANGEBYSCORE', KEYS[g + 6], '-inf', boot, 'LIMIT', 0, 1)[1]
+      local over = dead_keep > 0 or call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 1)[1]
+      if late or over or kept then
+        rare = rare or rarely(now, boot, channel)
+        if late then rare.rescue(g) end
+        if over then rare.sweep(g, dead_keep) end
+        if kept then
+          running = rare.limits_of(kept)
+          if running > 0 then most = math.min(limit, count + running - call('ZCARD', KEYS[g + 6])) end
+        end
       end
     end
-    local met = 0 -- that were parked: then many are looked at together, whatever is asked for
-    while count < most and room > 0 and parks > 0 do
+    while count < most and room > 0 and parks < 500 do -- so many at most are parked in one call
       local head = call('ZRANGEBYLEX', KEYS[g + 4], from, '+', 'LIMIT', 0, 1)[1]
       if not head then break end
-      local lane = char(byte(head))
+      local lane = sub(head, 1, 1)
       if read('>I8', head, 2) > now then
         from = '[' .. char(byte(head) + 1)
       else
-        local look = math.min(math.max(most - count, met), lent == 0 and met == 0 and 32 or 400) -- the first few tell how large the bodies are
+        -- The first few tell how large the bodies are. Where lanes are full, many are looked at together, whatever is asked for.
+        local look = math.min(math.max(most - count, met), lent == 0 and met == 0 and 32 or 400)
         local found = look == 1 and {head}
           or call('ZRANGEBYLEX', KEYS[g + 4], '[' .. lane, '(' .. lane .. pack('>I8', now + 1), 'LIMIT', 0, look)
         local ids = {}
         for n, member in ipairs(found) do ids[n] = sub(member, 10) end
         local records = call('HMGET', KEYS[g + 3], unpack(ids))
         local olds = call('HMGET', KEYS[g + 5], unpack(ids))
-        local taken, members, bodies, marks = {}, {}, {}, {}
-        local entered, holders = nil, {} -- who gets a place in a lane, by this very step
+        local taken, t = {}, 0
         for n, id in ipairs(ids) do
           local record = records[n]
+          local wanted = room > 0 and count + t < most
           if not record then
             call('ZREM', KEYS[g + 4], found[n])
-          else
-            local flags, ends, full = byte(record, 18), nil, false
-            if flags > KEEP then
-              ends = expires(record)
-              if flags >= LANE and not (ends and ends <= now) and not (olds[n] and has(byte(olds[n], 18), HOLDS)) then
-                entered = entered or {}
-                local mine = lane_of(record)
-                full = places(g, mine) - (entered[mine] or 0) < 1
-                if full then
-                  park(g, mine, found[n])
-                  parks, met = parks - 1, 400
-                elseif count + #taken < most and room > 0 then
-                  entered[mine] = (entered[mine] or 0) + 1
-                  holders[#holders + 1] = 0
-                  holders[#holders + 1] = mine .. '\0' .. id
-                end
-              end
-            end
-            if ends and ends <= now then
-              call('ZREM', KEYS[g + 4], found[n])
-              purge(g, id)
-            elseif not full and room > 0 and count + #taken < most then
-              room = room - #record
-              local t = #taken + 1
-              taken[t], members[t], bodies[t], marks[t] = id, found[n], record, olds[n]
-            end
+          elseif byte(record, 18) > 3 then -- neither KEY nor KEEP alone
+            rare = rare or rarely(now, boot, channel)
+            wanted = rare.meet(g, id, record, found[n], olds[n], wanted) and wanted
+          end
+          if record and wanted then
+            room = room - #record
+            t = t + 1
+            taken[t] = n
           end
         end
-        if #taken > 0 then
-          lend(g, taken, members, bodies, marks, boot + lease, token, holder, out, running > 0)
-          if #holders > 0 then call('ZADD', KEYS[g + 11], unpack(holders)) end
-          count = count + #taken
-          lent = lent + #taken
+        if t > 0 then
+          lend(g, taken, ids, found, records, olds, boot + lease, tail, out, running > 0)
+          count = count + t
+          lent = lent + t
+        end
+        if rare then
+          local before = parks
+          parks = rare.settle(g)
+          if parks > before then met = 400 end
         end
       end
     end
     if (lent > 0 or left) and call('EXISTS', KEYS[g + 2]) == 1 then
-      local at = upcoming(g, running)
-      if at <= now then ring(g, 1) else tell(g, at) end
+      rare = rare or rarely(now, boot, channel)
+      local at = rare.upcoming(g, running)
+      if at <= now then rare.ring(g, 1) else rare.tell(g, at) end
     end
   end
 end

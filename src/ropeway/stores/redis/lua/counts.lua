@@ -1,4 +1,4 @@
--- needs: base lanes past
+-- needs: words base has lanes past
 -- counts: ARGV 4 how long the dead are kept. Answers {ready, delayed, running, dead, done, oldest, exact, put stopped, claim stopped, limits}.
 local ready, oldest = 0, nil
 rescue(0)

@@ -1,4 +1,4 @@
--- needs: base lanes past
+-- needs: words base has lanes past
 -- drop: remove the queue, unless it holds a job. Answers whether. ARGV 4 how long the dead are kept, 5 milliseconds for which its name may
 -- be remembered elsewhere: for so long who puts is told that it is gone.
 rescue(0)

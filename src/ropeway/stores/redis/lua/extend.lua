@@ -1,4 +1,4 @@
--- needs: base ring
+-- needs: words base has ring
 -- extend: ARGV 4 lease, then id and token of each. Answers a byte a job: 1 renewed, 0 the claim is void.
 local ids, ending = {}, boot + tonumber(ARGV[4])
 for i = 5, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end

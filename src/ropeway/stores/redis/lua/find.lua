@@ -1,4 +1,4 @@
--- needs: base lanes past stand
+-- needs: words base has lanes past stand
 -- browse by id: ARGV 4 how long the dead are kept, then the ids. Answers {now, boot, then five a job as page, with the state in front}.
 rescue(0)
 sweep(0, tonumber(ARGV[4]))

@@ -1,4 +1,4 @@
--- needs: base
+-- needs: words base has
 -- Announce who waits for ends: ARGV 4 who, 5 for how long at most.
 for _, f in ipairs(KEYS) do
   local nap = tonumber(ARGV[5])

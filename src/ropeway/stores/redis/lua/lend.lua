@@ -1,31 +1,32 @@
--- How a job is lent out: its place leaves w, its lease enters r, its mark gets the token. Adds member, record, old mark to `out`.
-local marks_of_new = {}
-local function lend(g, ids, members, records, olds, ending, token, holder, out, limited)
-  local leases, marks = {}, {}
-  local tail = token .. pack('>I8', now) .. holder
-  for n, id in ipairs(ids) do
-    local old, record = olds[n], records[n]
+-- How jobs are lent out: those of which `taken` has the numbers leave their places in w, their leases enter r, their marks get the token.
+-- Adds member, record, old mark to `out`. `tail`: token, now and holder; `limited`: whether the queue has a limit.
+local function lend(g, taken, ids, members, records, olds, ending, tail, out, limited)
+  local places, leases, marks, o = {}, {}, {}, #out
+  local known, fresh = nil, nil -- the mark of the last one that was never claimed before: most are alike
+  for t, n in ipairs(taken) do
+    local id, member, record, old = ids[n], members[n], records[n], olds[n]
     local flags, mark = byte(record, 18), nil
-    local more = (limited and LIMITED or 0) + (flags >= LANE and HOLDS or 0)
-    if old then
-      local attempts, deaths, was = read('>I4I4B', old, 10)
-      mark = pack('>I4I4B', attempts + 1, deaths, was - was % HISTORY + was % TTL + more) .. tail
-    else
-      mark = marks_of_new[flags + more * 256]
-      if not mark then
+    if old or flags ~= known then
+      local more = (limited and LIMITED or 0) + (flags >= LANE and HOLDS or 0)
+      if old then
+        local attempts, deaths, was = read('>I4I4B', old, 10)
+        mark = pack('>I4I4B', attempts + 1, deaths, was - was % HISTORY + was % TTL + more) .. tail
+      else
         mark = pack('>I4I4B', 1, 0, flags % TTL + more) .. tail
-        marks_of_new[flags + more * 256] = mark
+        known, fresh = flags, mark
       end
+    else
+      mark = fresh
     end
-    marks[2 * n - 1] = id
-    marks[2 * n] = sub(members[n], 1, 9) .. mark
-    leases[2 * n - 1] = ending
-    leases[2 * n] = id
-    out[#out + 1] = members[n]
-    out[#out + 1] = record
-    out[#out + 1] = old or ''
+    places[t] = member
+    marks[2 * t - 1] = id
+    marks[2 * t] = sub(member, 1, 9) .. mark
+    leases[2 * t - 1] = ending
+    leases[2 * t] = id
+    out[o + 1], out[o + 2], out[o + 3] = member, record, old or ''
+    o = o + 3
   end
-  call('ZREM', KEYS[g + 4], unpack(members))
+  call('ZREM', KEYS[g + 4], unpack(places))
   call('ZADD', KEYS[g + 6], unpack(leases))
   call('HSET', KEYS[g + 5], unpack(marks))
 end

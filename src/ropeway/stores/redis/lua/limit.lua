@@ -1,4 +1,4 @@
--- needs: base ring lanes
+-- needs: words base has ring lanes
 -- limit: ARGV 4 and 5 how many of the queue, and of each of its lanes, may run; 6 up to which lane all is done ("" = nothing yet), 7 how many
 -- steps. Answers up to which lane it is done now, "" when all is.
 local from, steps = ARGV[6], tonumber(ARGV[7])

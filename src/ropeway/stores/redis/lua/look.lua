@@ -1,4 +1,4 @@
--- needs: base ring lanes past upcoming
+-- needs: words base has ring lanes past upcoming
 -- wait: ARGV 4 who asks ("" = only a look), 5 the longest sleep, 6 how long the dead are kept, 7 the time between two looks of all who wait
 -- together (0 = each looks for itself), 8 how long one sleeps who waits alone everywhere.
 -- Answers microseconds until something may be due; -1 when it is. Then whoever asks is not announced any more, else it is, in every queue.

@@ -1,4 +1,4 @@
--- needs: base
+-- needs: words base has
 -- notes: KEYS 1 the facts, 2 when each is over. ARGV 4 what: "n" a key, its value, its lifetime; "f" a key; "l" the beginning of keys.
 for _, key in ipairs(call('ZRANGEBYSCORE', KEYS[2], '-inf', boot)) do
   call('ZREM', KEYS[2], key)

@@ -1,4 +1,4 @@
--- needs: base lanes past
+-- needs: words base has lanes past
 -- browse: a page of one state. ARGV 4 the state, 5 the place after which it begins (a member of w, or a score), 6 the id that goes with a
 -- score, 7 how many, 8 how long the dead are kept, 9 most bytes. Answers {now, boot, more?, then five a job: place or score with id, record,
 -- mark, history, result}.

@@ -1,4 +1,4 @@
--- needs: base ring lanes upcoming
+-- needs: words base has ring lanes upcoming
 -- A bell that nobody here waits for any more is passed on; with ARGV 4 (who), that one leaves, and another takes over its watch.
 for g = 0, #KEYS - 1, 12 do
   if ARGV[4] ~= '' then call('ZREM', KEYS[g + 2], ARGV[4]) end

@@ -1,7 +1,8 @@
--- needs: base ring lanes past stand lend
+-- needs: words base has ring lanes past stand lend
 -- pick: these jobs, if they wait. ARGV 4 lease, 5 token, 6 holder, then the ids. Answers {number, member, record, old mark, ...}.
 rescue(0)
 local answer, taken = {}, false
+local tail = ARGV[5] .. pack('>I8', now) .. ARGV[6]
 local running = limits_of(call('HGET', KEYS[1], 'l'))
 local left = running > 0 and running - call('ZCARD', KEYS[6]) or 1e9
 for n = 7, #ARGV do
@@ -17,7 +18,7 @@ for n = 7, #ARGV do
       if not lane or places(0, lane) > 0 then
         leave(0, id, record, place)
         answer[#answer + 1] = n - 7
-        lend(0, {id}, {place .. id}, {record}, {mark}, boot + tonumber(ARGV[4]), ARGV[5], ARGV[6], answer, running > 0)
+        lend(0, {1}, {id}, {place .. id}, {record}, {mark}, boot + tonumber(ARGV[4]), tail, answer, running > 0)
         if lane then call('ZADD', KEYS[11], 0, lane .. '\0' .. id) end
         left = left - 1
         taken = true

@@ -1,4 +1,4 @@
--- needs: base ring
+-- needs: words base
 -- put: jobs without a unique key. ARGV 4 not empty: the switch was looked at a moment ago; then id and blob of each.
 -- Answers the time, or {why it is switched off}, or {time, number in the batch, created, due of one that was here, ...}; or -1, and nothing
 -- is stored: the queue was dropped, so name it again (named) and repeat.
@@ -8,6 +8,7 @@ if not plain then
   if why and ARGV[4] == '' then return {why} end
   if dropped then return -1 end
 end
+local fresh = false
 if #ARGV == 6 and byte(ARGV[6], 2) % 16 < TIMED then -- one, due now: most puts
   local id, stamp = ARGV[5], pack('>I8', now)
   if call('HSETNX', KEYS[3], id, stamp .. stamp .. ARGV[6]) == 1 then
@@ -16,9 +17,14 @@ if #ARGV == 6 and byte(ARGV[6], 2) % 16 < TIMED then -- one, due now: most puts
       call('HDEL', KEYS[3], id)
       return failed
     end
-    if not plain then ring(0, 1) end
-    return now
+    if plain then return now end
+    fresh = true
   end
+end
+-- parts: has ring
+if fresh then
+  ring(0, 1)
+  return now
 end
 local ids = {}
 for i = 5, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end

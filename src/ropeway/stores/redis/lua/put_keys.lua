@@ -1,4 +1,4 @@
--- needs: base ring lanes past stand
+-- needs: words base has ring lanes past stand
 -- put: jobs of which some have a unique key. Arguments and answers as of put; for one whose key is taken created and due are 0.
 local why, dropped = unpack(call('HMGET', KEYS[1], 'p', 'x'))
 if why and ARGV[4] == '' then return {why} end

@@ -1,4 +1,4 @@
--- needs: base ring
+-- needs: words base has ring
 -- pause and resume: ARGV 4 and 5 for put and claim: "" = as it is, "-" = open, "+reason" = off. An opened queue wakes who waits.
 for n, field in ipairs({'p', 'c'}) do
   local wish = ARGV[3 + n]

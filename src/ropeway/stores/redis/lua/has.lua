@@ -1,0 +1,1 @@
+local function has(flags, flag) return flags % (2 * flag) >= flag end
