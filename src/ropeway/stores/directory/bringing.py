@@ -26,7 +26,8 @@ from ...job import State
 from ...store import Entry
 from . import beside, parts
 from .intake import Shelf, Written, alone
-from .layout import Part, is_prio, is_slot, is_stretch, past_of, read_held, read_holder, read_waiting
+from .lanes import PARKED
+from .layout import Part, is_lane, is_prio, is_slot, is_stretch, lane_tag, past_of, read_held, read_holder, read_waiting
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -159,7 +160,8 @@ class Bringing:
         entry = one.entry
         kept = bool(entry.history) or (entry.state is State.DONE and entry.result is not None)
         due = round(one.job.due * 1e6)
-        part = Part(due, one.job.id, 0, 1, entry.attempts, entry.deaths, 0, one.job.priority, one.moment, 0, int(kept))
+        past, tags = int(kept), lane_tag(one.job.lane)
+        part = Part(due, one.job.id, 0, 1, entry.attempts, entry.deaths, 0, one.job.priority, one.moment, 0, past, tags)
         return Shelf("dead" if entry.state is State.DEAD else "done", part)
 
     def _keep(self, one: Brought) -> None:
@@ -202,6 +204,7 @@ class Bringing:
         """Take what is found out of `missing`, by one walk over the names; True when something was lent out meanwhile."""
         lent = self._look_in("run", 1, lambda name: read_holder(name) is not None, missing)
         self._look_in("jobs", 3, lambda name: is_prio(name) or is_stretch(name) or is_slot(name), missing)
+        self._look_in(PARKED, 1, is_lane, missing)
         lent |= self._look_in("run", 1, lambda name: read_holder(name) is not None, missing)
         now, dead_keep = self.room.place.now(), self.room.place.dead_keep
         self._look_in("done", 1, is_stretch, missing, int(now * 1e6))
@@ -223,7 +226,7 @@ class Bringing:
                 if depth and wanted(name):
                     below = self.disk.open_folder(name, fd)
                     met |= below is not None and self._walk(below, depth - 1, wanted, missing, over)
-                elif not depth and len(name) > 54 and name[14] == ".":
+                elif not depth and len(name) > 57 and "." in name[14:18:3]:
                     met = True
                     self._meet(fd, name, missing, over)
         finally:
@@ -231,11 +234,12 @@ class Bringing:
         return met
 
     def _meet(self, fd: int, name: str, missing: set[str], over: int) -> None:
-        x, share = name[15:47], name[15:55]
+        at_due = 3 if name[2] == "." else 0  # behind the priority of what is parked
+        x, share = name[at_due + 15 : at_due + 47], name[at_due + 15 : at_due + 55]
         alone = share.endswith(".000-001")  # one job, put alone: its id is the part's
         low, high = (x, x) if alone else self._spans.get(share, (x, "g"))
         at = bisect_left(self._order, low)
-        part = (read_waiting(name) or read_held(name)) if at < len(self._order) and self._order[at] <= high else None
+        part = (read_waiting(name[at_due:]) or read_held(name)) if at < len(self._order) and self._order[at] <= high else None
         if part is None or part.full():
             return
         found = missing & ({x} if alone else self._ids_of(fd, name, part))
@@ -251,5 +255,5 @@ class Bringing:
         except (OSError, Damaged, FutureFormat):
             return set()
         if len(self._spans) < SPANS:
-            self._spans[name[15:55]] = min(job.id for job in jobs), max(job.id for job in jobs)
+            self._spans[f"{part.x}.{part.first:03}-{part.end:03}"] = min(job.id for job in jobs), max(job.id for job in jobs)
         return {job.id for record, job in enumerate(jobs, part.first) if not part.settled(record)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 
 from ...bells.datagram import Bell, available
 from ...clock import Clock
@@ -59,11 +60,14 @@ class Hub:
         """The station of a queue; None when there is no such queue and it is not to be made."""
         if self._pid == os.getpid() and not self.closed:
             station = self.known.get(queue)
-            if station is not None:
+            if station is not None and not station.room.gone:
                 return station
         place = self.ready()
         with self._lock:
             station = self.known.get(queue)
+            if station is not None and station.room.gone:
+                self.retire(queue, station)
+                station = None
             if station is None:
                 check_name(queue)
                 if not make and place.disk.shared and self._missed_lately(queue):
@@ -80,6 +84,28 @@ class Hub:
     def _missed_lately(self, queue: str) -> bool:
         """Over a network it takes a listing to find that there is no such queue: not for each claim of a worker that asks for it."""
         return self.clock.boot() - self._missing.get(queue, -1e9) < MISSING_FOR
+
+    def sound(self, queue: str) -> Station | None:
+        """The station of a queue that is there at this moment."""
+        station = self.station(check_name(queue))
+        if station is not None:
+            station.room.stopped("claim")
+            station = self.station(queue)
+        return station
+
+    def retire(self, queue: str, station: Station) -> None:
+        """The queue was dropped: whoever asks for it next opens it anew. Its descriptors are closed when no thread has it in hand."""
+        with self._lock:
+            station.retired = True
+            if self.known.get(queue) is station:
+                del self.known[queue]
+
+    def renew(self, queues: Iterable[str]) -> bool:
+        """Whether one of these was dropped under our hands; then it is opened anew at the next step."""
+        lost = [(queue, station) for queue in queues if (station := self.known.get(queue)) is not None and station.lost()]
+        for queue, station in lost:
+            self.retire(queue, station)
+        return bool(lost)
 
     def made(self, queue: str) -> Station:
         """The station of a queue, made if need be."""

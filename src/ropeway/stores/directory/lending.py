@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .station import Station
 
 LEAP = 64
+PARKED = 500  # jobs that one claim moves out of the way at most, before it answers with what it has
 
 
 class HeldPart:
@@ -48,6 +49,9 @@ class Lending:
         self._misses = 0
         self._begun = False
         self.more = False  # whether the last claim saw more due jobs than it took
+        self._seated = False  # whether the queue has a limit, so that each job that is lent needs a seat
+        self._seat = -1  # one that was taken and is not used yet
+        self._parked = 0
 
     def claim(self, limit: int, lease: float, holder: Holder, begun: bool = False) -> list[Lent]:
         """Take up to `limit` due records in order. A suspect (its holder died with it) is lent alone: a claim holds one suspect and
@@ -56,23 +60,43 @@ class Lending:
         run = room.run("p" if holder.bound else "f", holder.name)
         now = int(self.place.now() * 1e6)
         out: list[Lent] = []
-        self.more, self._begun = False, begun
+        self.more, self._begun, self._parked = False, begun, 0
+        self._seated = room.bounds is not None and room.bounds.limits.running > 0
+        if "lanes" in self.station.__dict__:
+            self.station.lanes.begin()
         try:
-            for prio in self.station.tree.prios():
-                for slot, bound in prio.runs(now):
-                    if self._take_run(prio, slot, bound, run, limit, lease, out):
-                        self.more = slot.at < len(slot.names)
-                        return out
+            while not self._walk(now, run, limit, lease, out) and not out and self._woke():
+                pass
         except OSError:
             if not out:
                 raise
             self.station.tree.forget()  # what was taken so far is handed out; the next claim meets the error again, if it lasts
+        finally:
+            if self._seat >= 0:
+                self.station.seats.give(self._seat)
+                self._seat = -1
         return out
+
+    def _walk(self, now: int, run: RunFolder, limit: int, lease: float, out: list[Lent]) -> bool:
+        """Take what is due, in order; True when the claim is complete."""
+        for prio in self.station.tree.prios():
+            for slot, bound in prio.runs(now):
+                if self._take_run(prio, slot, bound, run, limit, lease, out):
+                    self.more = slot.at < len(slot.names)
+                    return True
+        return False
+
+    def _woke(self) -> bool:
+        """Whether what was parked has come back behind our back, while a job of its lane expired."""
+        if "lanes" not in self.station.__dict__ or not self.station.lanes.woke:
+            return False
+        self.station.lanes.woke = False
+        return True
 
     def _take_run(self, prio: Prio, slot: Slot, bound: str, run: RunFolder, limit: int, lease: float, out: list[Lent]) -> bool:
         """Take names of one slot up to the bound; True when the claim is complete."""
         names = slot.names
-        while slot.at < len(names):
+        while slot.at < len(names) and slot.names is names:  # or they are to be listed again
             name = names[slot.at]
             if name >= bound:
                 return False
@@ -83,20 +107,42 @@ class Lending:
                 continue
             if part.deaths and (out or self._begun):
                 return True
+            if self._seated and self._seat < 0 and (seat := self.station.seats.take()) < 0:
+                return True
+            elif self._seated and self._seat < 0:
+                self._seat = seat
             slot.at += 1
+            stay = ""
+            if part.tags and part.lane:
+                place = self.station.lanes.enter(slot.fd, name, part, prio.number)
+                if place < 0:
+                    self._parked += 1
+                    if self._parked >= PARKED:
+                        return True
+                    continue
+                stay = f".p{place}"
+            if self._seated:
+                stay += f".q{self._seat}"
             before = self.station.clock.boot()
-            held = self._take(prio.number, slot.fd, name, part, run, lease)
+            held = self._take(prio.number, slot.fd, name, part, run, lease, stay)
             if held is None:
+                self.room.check_run(run)
                 self._misses += 1
                 if self._misses > 1:  # another worker goes through the same names: leap over what it is likely to take
-                    slot.at += min(self._misses * limit, LEAP * 4)
+                    self._leap(slot, min(self._misses * limit, LEAP * 4))
                 continue
-            self._misses = 0
-            want = 1 if part.deaths else limit - len(out)
+            self._misses, self._seat = 0, -1
+            want = 1 if part.deaths or self._seated else limit - len(out)
             self._lend(held, want, before + lease, out, slot)
             if len(out) >= limit or (part.deaths and out):
                 return True
         return False
+
+    def _leap(self, slot: Slot, names: int) -> None:
+        """Pass over so many names, but over none that has a lane, whose later jobs may not be lent before it."""
+        end = min(slot.at + names, len(slot.names))
+        while slot.at < end and ".l" not in slot.names[slot.at]:
+            slot.at += 1
 
     def _take(self, prio: int, from_fd: int, name: str, part: Part, run: RunFolder, lease: float, stay: str = "") -> HeldPart | None:
         """The rename that is the claim; None when another was faster. `stay`: the places it has in its lane and queue while it runs."""
@@ -161,7 +207,7 @@ class Lending:
         name = Staged("s", part.serial, tail).name()
         if not self.disk.link(held.name, run.fd, name, run.fd):
             return False
-        head = part.cut(part.first, tail.first)
+        head = part.cut(part.first, tail.first).but(stay=part.stay)
         new = head.held()
         if not self.disk.rename(held.name, run.fd, new, run.fd):
             self.disk.unlink(name, run.fd)
@@ -212,7 +258,9 @@ class Lending:
         if isinstance(error, OSError) and error.errno not in (20, 40, 6):  # ENOTDIR, ELOOP, ENXIO: a link or a device under a part's name
             self.station.give_back(held, restore=True)
             raise error
-        self.disk.rename(held.name, held.run.fd, held.name, self.room.folder("bad"))
+        bad = self.room.folder("bad")
+        if self.disk.rename(held.name, held.run.fd, held.name, bad):
+            self.station.settling.left(bad, held.name, held.part)
         self.station.tell(Event("quarantined", self.room.queue, error=str(error), detail=f"bad/{held.name}"))
 
     def take_whole(self, prio: int, slot_fd: int, name: str, part: Part, run: RunFolder, lease: float) -> HeldPart | None:
@@ -225,13 +273,19 @@ class Lending:
             held.jobs = jobs
         return held
 
-    def pick(self, found: tuple[int, int, str, Part], record: int, lease: float, holder: Holder) -> Lent | None:
-        """Take one record of a waiting part (prio, slot descriptor, name, part) for the operator, the others go straight back."""
+    def pick(self, found: tuple[int, int, str, Part], record: int, lease: float, holder: Holder, free: bool = False) -> Lent | None:
+        """Take one record of a waiting part (prio, slot descriptor, name, part) for the operator, the others go straight back. `free`: it
+        is not to be run, so it needs no place in its lane and its queue."""
         prio, slot_fd, name, part = found
         run = self.room.run("p" if holder.bound else "f", holder.name)
+        stay = "" if free else self._stay(prio, slot_fd, name, part)
+        if stay is None:
+            return None
         before = self.station.clock.boot()
-        held = self._take(prio, slot_fd, name, part, run, lease)
+        held = self._take(prio, slot_fd, name, part, run, lease, stay)
         if held is None:
+            if stay:
+                self.station.seats.free(part.but(stay=stay))
             return None
         part = held.part
         self.station.tree.forget()
@@ -244,6 +298,20 @@ class Lending:
         out: list[Lent] = []
         self._lend(held, 1, before + lease, out)
         return out[0] if out else None
+
+    def _stay(self, prio: int, slot_fd: int, name: str, part: Part) -> str | None:
+        """The places that a job needs to run, as its name will tell them; None when there is none."""
+        bounds, seat = self.room.bounds, -1
+        if bounds is not None and bounds.limits.running:
+            seat = self.station.seats.take()
+            if seat < 0:
+                return None
+        place = self.station.lanes.enter(slot_fd, name, part, prio, park=False) if part.lane else 0
+        if place >= 0:
+            return (f".p{place}" if part.lane else "") + (f".q{seat}" if seat >= 0 else "")
+        if seat >= 0:
+            self.station.seats.give(seat)
+        return None
 
     def _give_head(self, held: HeldPart, record: int) -> bool:
         """Keep the last record only: what is before it goes back as by a nack, under its old due and with its attempt restored."""

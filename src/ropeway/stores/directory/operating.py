@@ -11,7 +11,7 @@ import msgspec
 
 from ...ids import is_id
 from ...job import WAITING, Job, State
-from ...store import Ack, Handback, Holder, Lent, Query
+from ...store import Ack, Handback, Holder, Lent, Limits, Query
 from . import keys
 from .disk import DIRECTORY
 from .layout import Part, read_held, stretch_of
@@ -31,15 +31,24 @@ class Operating:
         self.station = station
         self.room = station.room
 
-    def pick(self, job_id: str, lease: float, holder: Holder) -> Lent | None:
+    def pick(self, job_id: str, lease: float, holder: Holder, free: bool = False) -> Lent | None:
+        """`free`: not to run it, so whatever its lane and its queue say."""
         if not is_id(job_id):
             return None
+        self.room.limits()
         with self.room.lock, closing(self.station.looking.find_waiting(job_id)) as found:
             for seen, record in found:
-                lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), record, lease, holder)
+                lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), record, lease, holder, free)
                 if lent is not None:
                     return lent
         return None
+
+    def limit(self, limits: Limits) -> None:
+        """From now on these hold: what they let run now comes back, and who waits is told."""
+        with self.room.lock:
+            self.room.limit(limits)
+            self.station.lanes.mend()
+        self.station.ring(64)
 
     def purge(self, states: frozenset[State]) -> int:
         """Remove all waiting jobs of these states, part by part."""
@@ -69,7 +78,7 @@ class Operating:
             states -= WAITING
         for job, state, part in self._matches(query, states):
             if state in WAITING:
-                lent = self.pick(job.id, LEASE, OPERATOR)
+                lent = self.pick(job.id, LEASE, OPERATOR, free=True)
                 if lent is not None:
                     gone += self._ack(lent)
             else:
@@ -114,7 +123,7 @@ class Operating:
         back = 0
         for job, state, part in self._matches(query, states):
             if state is State.DELAYED:
-                lent = self.pick(job.id, LEASE, OPERATOR)
+                lent = self.pick(job.id, LEASE, OPERATOR, free=True)
                 if lent is not None:
                     base, _, record = lent.receipt.rpartition(".")
                     with self.room.lock:

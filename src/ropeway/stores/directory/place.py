@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from ...clock import Clock
 from ...errors import ConfigError, StoreError
@@ -208,6 +209,10 @@ class Place:
     def now(self) -> float:
         """The store's clock, seconds since 1970: this machine's, or the file server's on a shared store."""
         return self.clock.now() + self._server()[0] if self.disk.shared else self.clock.now()
+
+    def stamps(self) -> float:
+        """The clock that stamps files: the kernel's own where the disk is local, whatever clock the store was given."""
+        return self.now() if self.disk.shared else time.time()
 
     def lease_clock(self) -> tuple[int, int]:
         """(milliseconds, how many of them it may be wrong by): the clock that leases are written and judged by.

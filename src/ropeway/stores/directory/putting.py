@@ -17,6 +17,7 @@ from .hub import Hub
 from .intake import Written, alone, guards, stamp, unstamp
 from .station import Station
 
+TRIES = 5
 WAVE = 200  # parts of one put that wait for their sync with open files
 
 Group = tuple[Station, list[int], int]  # where, which jobs of the call, and their due
@@ -37,9 +38,15 @@ class Putting:
         self._commit = _Commit()
 
     def put(self, jobs: Sequence[Job]) -> list[bool]:
-        """As the contract says."""
+        """As the contract says. A queue that is dropped under our hands is made anew."""
         self.check()
-        return [self._put_one(jobs[0])] if len(jobs) == 1 else self._put_many(jobs)
+        for _ in range(TRIES):
+            try:
+                return [self._put_one(jobs[0])] if len(jobs) == 1 else self._put_many(jobs)
+            except (StoreError, FileNotFoundError):
+                if not self._hub.renew({job.queue for job in jobs}) or any(job.source is not None for job in jobs):
+                    raise
+        return self._put_many(jobs)
 
     def check(self) -> None:
         """Whether a put may come now."""

@@ -97,7 +97,9 @@ class Receipts:
         new = part.but(bits=part.bits | mask)
         if new.full() and held.touched:
             self.publish_committed(run.fd, part)
-        if new.full() and target.first == part.first and target.end == part.end:
+        whole = target.first == part.first and target.end == part.end
+        lets_go = bool(part.lane) and (kind in "dk" or self.station.lanes.width() > 1)  # of its lane: only when it surely leaves
+        if new.full() and whole and not lets_go:
             if not self._publish(kind, run, held.name, target):  # all of it: the one rename is the commit
                 return False
             held.part = new
@@ -114,8 +116,12 @@ class Receipts:
             self._publish(kind, run, staged, target)
             held.touched = before
             if new.full():
+                if lets_go:
+                    self.station.lanes.leave(run.fd, name, part)
                 self.disk.unlink(name, run.fd)
         if new.full():
+            if part.stay:
+                self.station.seats.free(part)
             self.station.held.pop(receipt_of(self.room.queue, run.name, part), None)
         self.station.ended |= kind in "dk"
         if self.place.acks_full:

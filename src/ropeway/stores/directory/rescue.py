@@ -87,6 +87,8 @@ class Rescue:
             self.station.ring(returned)
         if self._looked - self._shelves > SHELVES_EACH:
             self.forget_done()
+            self.station.lanes.mend()
+            self.station.seats.mend()
             if self.station.bell is not None:
                 self.station.bell.tidy(self.disk.shared)
         self.station.tree.tidy()
@@ -123,6 +125,7 @@ class Rescue:
                 continue
             self.station.settling.publish_committed(fd, part)  # by a listing of its own: that of above may have missed a staged one
             if part.full():
+                self.station.settling.left(fd, name, part)
                 self.disk.unlink(name, fd)
             elif self._return(fd, name, part):
                 returned += part.live()
@@ -130,10 +133,24 @@ class Rescue:
                     self.station.held.pop(receipt_of(self.room.queue, folder, part), None)
         if dead and not left:
             self._clear(folder, fd)
+        elif not mine:
+            self._finish_late(fd, names, clock - error)
         return returned
 
+    def _finish_late(self, fd: int, names: list[str], clock: int) -> None:
+        """What was settled long ago, and not cleared away: nobody else can tell whether the holder, on another host, is dead."""
+        for name in names:
+            part = read_held(name[1:]) if name.startswith("g") else None
+            if part is not None and part.until < clock:
+                self._finish(fd, name, part)
+
     def _return(self, fd: int, name: str, part: Part) -> bool:
-        return self.station.into_slot(fd, name, part.trimmed().but(deaths=part.deaths + 1))
+        back = part.trimmed().but(deaths=part.deaths + 1)
+        if not self.station.into_slot(fd, name, back):
+            return False
+        if part.stay:
+            self.station.seats.free(part)
+        return True
 
     def _clear(self, folder: str, fd: int) -> None:
         """A dead holder without parts: what is settled is finished, what was never published goes, and the folder with it."""
@@ -154,7 +171,8 @@ class Rescue:
         self.disk.rmdir(folder, self.room.folder("run"))
 
     def _finish(self, fd: int, name: str, part: Part) -> None:
-        """Clear up behind a settled part: bodies, what lies beside, keys."""
+        """Clear up behind a settled part: places, bodies, what lies beside, keys."""
+        self.station.settling.left(fd, name, part)
         try:
             jobs = parts.read(name, fd, part.first, [*part.open_records()]) if not part.full() else []
         except (OSError, Damaged, FutureFormat):

@@ -1,4 +1,4 @@
-"""One queue's folder: its descriptors, its two switches, and how it comes into being (whole, by one rename, or not at all)."""
+"""One queue's folder: its descriptors, its switches and limits, and how it comes into being (whole, by one rename, or not at all)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from ...store import ANY, Limits
 from .disk import DIRECTORY, Disk
 from .holders import WHO, RunFolder, alive, identity, make_run_folder
 from .layout import queue_folder, read_holder
@@ -20,6 +23,15 @@ OPEN_SHARDS = 16
 YOUNG = 20_000_000  # ns: a folder changed this lately may change again without a new mtime (kernels before 6.13 tick by 1-10 ms)
 SWITCHES = ("put", "claim")
 SWITCHES_EACH = 1_000_000_000  # ns between two looks at them on a shared store
+LIMITS = "limits"
+
+
+class Bounds(Struct, frozen=True):
+    """The limits of a queue. `widest`: how wide its lanes have ever been; `since` when they were set, by the clock that stamps files."""
+
+    limits: Limits
+    widest: int
+    since: float
 
 
 class Room:
@@ -34,9 +46,12 @@ class Room:
         self._fds: dict[str, int] = {}
         self._runs: dict[tuple[str, str], RunFolder] = {}
         self._switched: tuple[int, dict[str, str]] = (-SWITCHES_EACH, {})  # of what moment they are, by which clock depends
+        self.bounds: Bounds | None = None  # as of the last look at the switches; None for no limits
+        self.gone = False  # whether the queue was dropped, as of then: whoever has this room needs a new one
         self._opening = threading.RLock()
         self._local = threading.local()
         self._shards: set[int] = set()
+        self._old: list[int] = []
         self._safe: set[str] = {*FOLDERS}
 
     def folder(self, name: str) -> int:
@@ -113,9 +128,12 @@ class Room:
         """The operator's reason when the switch `what` (put, claim) is off, else None. One fstat when nothing has changed."""
         if self.disk.shared:
             return self._stopped_shared().get(what)
-        mtime = os.fstat(self.fd).st_mtime_ns
-        if mtime != self._switched[0]:
+        info = os.fstat(self.fd)
+        mtime = info.st_mtime_ns
+        if mtime != self._switched[0] or not info.st_nlink:
+            self.gone = self.gone or not info.st_nlink
             believed = mtime if time.time_ns() - mtime > YOUNG else -1
+            self.bounds = self._read_bounds()
             self._switched = (believed, {s: text for s in SWITCHES if (text := self._switch_text(s)) is not None})
         return self._switched[1].get(what)
 
@@ -124,6 +142,8 @@ class Room:
         now = int(self.place.clock.boot() * 1e9)
         if not 0 <= now - self._switched[0] < SWITCHES_EACH:
             there = set(self.disk.names(self.fd))
+            self.gone = self.gone or not there
+            self.bounds = self._read_bounds() if LIMITS in there else None
             self._switched = (now, {s: self._switch_text(s) or "" for s in SWITCHES if f"stop.{s}" in there})
         return self._switched[1]
 
@@ -140,19 +160,67 @@ class Room:
             os.close(fd)
 
     def switch(self, what: str, off: bool, reason: str) -> None:
-        name = f"stop.{what}"
-        if not off:
+        self._note(f"stop.{what}", reason.encode("utf-8", "replace")[:4000] if off else None)
+
+    def _note(self, name: str, data: bytes | None) -> None:
+        """A small file in the queue's folder, whole, or gone."""
+        if data is None:
             self.disk.unlink(name, self.fd)
         else:
             run = self.run("p")
             temporary = run.temporary()
-            data = reason.encode("utf-8", "replace")[:4000]
             os.close(self.disk.write_new(temporary, run.fd, data, self.place.file_mode))
             self.disk.rename(temporary, run.fd, name, self.fd)
         self.place.sync(self.fd)
         self._switched = (-SWITCHES_EACH, {})
 
-    def close(self) -> None:
+    def _read_bounds(self) -> Bounds | None:
+        """The limits that are set. What cannot be read is no limit: `check` reports it."""
+        try:
+            fd = os.open(LIMITS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError:
+            return None
+        try:
+            words = os.read(fd, 256).decode("ascii", "replace").split()
+            running, lane, widest = (int(word) for word in words[1:6:2])
+            return Bounds(Limits(running, lane), max(lane, widest), os.fstat(fd).st_mtime)
+        except ValueError:
+            return None
+        finally:
+            os.close(fd)
+
+    def limit(self, limits: Limits) -> None:
+        """From now on these hold."""
+        known = self._read_bounds()
+        widest = max(limits.lane, known.widest if known is not None else 1)
+        unlimited = limits == ANY and widest == 1
+        self._note(LIMITS, None if unlimited else f"running {limits.running}\nlane {limits.lane}\nwidest {widest}\n".encode())
+        self.stopped("claim")
+
+    def limits(self) -> Limits:
+        """Those that hold now."""
+        self.stopped("claim")
+        return self.bounds.limits if self.bounds is not None else ANY
+
+    def has_lost_folders(self) -> bool:
+        """Whether any that we have open was removed."""
+        fds = [self.fd, *self._fds.values(), *(run.fd for run in self._runs.values())]
+        return any(not os.fstat(fd).st_nlink for fd in fds)
+
+    def check_run(self, run: RunFolder) -> None:
+        """See whether a folder of our own was removed by one who drops the queue: then this room is of no use any more."""
+        self.gone = self.gone or not os.fstat(run.fd).st_nlink
+
+    def reopen(self, name: str) -> int:
+        """A folder of the layout that was removed: made and opened anew. The old descriptor may be in use, so it is closed in the end."""
+        with self._opening:
+            old = self._fds.pop(name, None)
+            if old is not None:
+                self._old.append(old)
+            return self.folder(name)
+
+    def leave(self) -> None:
+        """Take away what only a holder that works here needs."""
         for run in self._runs.values():
             try:
                 if not set(self.disk.names(run.fd)) - {WHO}:
@@ -160,14 +228,21 @@ class Room:
                     self.disk.rmdir(run.name, self.folder("run"))
             except OSError:
                 pass  # the next worker sweeps it
+
+    def shut(self) -> None:
+        """Close all descriptors."""
+        for run in self._runs.values():
             run.close()
-        for fd in (*self._fds.values(), *self._shards):
+        for fd in (*self._fds.values(), *self._shards, *self._old):
             os.close(fd)
+        self._old.clear()
         self._fds.clear()
         self._shards.clear()
         self._local = threading.local()
         self._runs.clear()
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 def open_room(place: Place, queue: str) -> Room | None:

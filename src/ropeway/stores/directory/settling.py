@@ -13,7 +13,7 @@ from ...events import Event
 from ...job import Attempt, Job
 from ...store import Ack, Handback
 from . import beside, bodies, edits, keys
-from .layout import receipt_of
+from .layout import Part, receipt_of
 from .receipts import Receipts
 
 if TYPE_CHECKING:
@@ -95,18 +95,29 @@ class Settling(Receipts):
         if held.touched:
             self.publish_committed(held.run.fd, held.part)
         records = [*held.part.open_records()]
-        more = held.part.has_past() or any(j.size >= 0 or j.key or j.once or j.keep for j in self._jobs(held, records))
+        more = held.part.tags or held.part.has_past() or any(j.size >= 0 or j.key or j.once or j.keep for j in self._jobs(held, records))
         if not self.disk.shared and not more:
-            return self.disk.unlink(held.name, held.run.fd)
+            done = self.disk.unlink(held.name, held.run.fd)
+            if done and held.part.stay:
+                self.station.seats.free(held.part)
+            return done
         gone = f"g{held.name}"
         if not self.disk.rename(held.name, held.run.fd, gone, held.run.fd):
             return False
         try:
+            self.left(held.run.fd, gone, held.part)
             if self._after(records, held):
                 self.disk.unlink(gone, held.run.fd)
         except OSError:
             pass  # acked all the same; whoever clears up behind this process removes it
         return True
+
+    def left(self, fd: int, name: str, part: Part) -> None:
+        """A part that runs no more, and now has this name, lets go of its places."""
+        if part.tags and part.lane:
+            self.station.lanes.leave(fd, name, part)
+        if part.stay:
+            self.station.seats.free(part)
 
     def _after(self, records: Sequence[int], held: HeldPart) -> bool:
         """Clear up behind jobs that have gone. Failing at this loses nothing; False when a body is left, to be found by the part's name."""

@@ -18,10 +18,12 @@ from .room import Room
 
 if TYPE_CHECKING:
     from .bringing import Bringing
+    from .lanes import Lanes
     from .lending import HeldPart, Lending
     from .looking import Looking
     from .operating import Operating
     from .rescue import Rescue
+    from .seats import Seats
     from .settling import Settling
     from .tree import Tree
 
@@ -40,6 +42,7 @@ class Station:
         self.tell = tell
         self.bell = bell
         self.held: dict[str, HeldPart] = {}
+        self.retired = False  # the queue was dropped
         self.ended = False  # whether, since this was asked last, a job has ended and stays
         self.intake = Intake(room, lambda: self.rescue.forget_done(), lambda: self.rescue.look_now())
 
@@ -60,6 +63,18 @@ class Station:
         from .settling import Settling
 
         return Settling(self)
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        from .lanes import Lanes
+
+        return Lanes(self)
+
+    @cached_property
+    def seats(self) -> Seats:
+        from .seats import Seats
+
+        return Seats(self)
 
     @cached_property
     def rescue(self) -> Rescue:
@@ -135,11 +150,16 @@ class Station:
     def give_back(self, held: HeldPart, restore: bool) -> bool:
         """The whole part back to its old place."""
         part = held.part.trimmed()
-        return self.into_slot(held.run.fd, held.name, part.but(attempts=part.attempts - 1) if restore else part)
+        done = self.into_slot(held.run.fd, held.name, part.but(attempts=part.attempts - 1) if restore else part)
+        if done and held.part.stay:
+            self.seats.free(held.part)
+        return done
 
     def accepts(self) -> None:
         """Raises Stopped when the operator has switched this queue off for new jobs."""
         reason = self.room.stopped("put")
+        if self.room.gone:
+            raise StoreError(f"queue {self.room.queue} was dropped at this moment; the job was not stored, put it again", definite=True)
         if reason is not None:
             raise stopped(self.room.queue, "new jobs", reason)
 
@@ -150,10 +170,24 @@ class Station:
         if self.bell is not None and jobs > 0:
             self.bell.ring(jobs, due)
 
-    def close(self) -> None:
-        if self.bell is not None:
-            self.bell.close()
+    def lost(self) -> bool:
+        """Whether folders of the queue that we have open were removed, by whoever drops it."""
+        return self.room.gone or self.room.has_lost_folders()
+
+    def __del__(self) -> None:
+        if self.retired:
+            self._shut()
+
+    def _shut(self) -> None:
+        """Close the descriptors, and do nothing else."""
         if "tree" in self.__dict__:
             self.tree.close()
         self.intake.slots.close()
-        self.room.close()
+        self.room.shut()
+
+    def close(self) -> None:
+        if self.bell is not None:
+            self.bell.close()
+        self.room.leave()
+        self._shut()
+        self.retired = False

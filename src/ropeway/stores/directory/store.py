@@ -15,12 +15,12 @@ import msgspec
 
 from ...bells.datagram import Bell
 from ...clock import Clock
-from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_query, check_reason
+from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_limits, check_query, check_reason
 from ...errors import BadValue
 from ...events import Listener
 from ...job import Job
 from ...names import check_name, is_ended, shown
-from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Query
+from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Limits, Query
 from ...url import StoreUrl
 from .disk import Disk
 from .guard import guarded, stopped
@@ -194,19 +194,23 @@ class DirectoryStore(Apart):
 
     def _wait(self, asked: Sequence[str], timeout: float, look: Callable[[], bool] | None, announced: set[Bell]) -> bool:
         self._hub.ready()
+        for name in asked:
+            check_name(name)
         queues, ends = [q for q in asked if not is_ended(q)], [q for q in asked if is_ended(q)]
         sleeper = self._waiting.mine()
         end = self._clock.boot() + timeout
         while True:
             sleeper.drain()
             stations = [s for q in queues if (s := self._hub.station(q)) is not None]
-            for bell in [station.bell for station in stations] + [self._hub.bell_of_ends(check_name(name)) for name in ends]:
+            for bell in [station.bell for station in stations] + [self._hub.bell_of_ends(name) for name in ends]:
                 if bell is not None:
                     bell.announce(sleeper)
                     announced.add(bell)
             soonest = self._waiting.look(stations)
             if soonest == 0 or (look is not None and look()):
                 return True
+            if any(station.room.gone for station in stations):
+                continue  # the queue was dropped: look for it anew
             left = end - self._clock.boot()
             if self._waiting.woken(sleeper) or left <= 0:
                 return False
@@ -232,7 +236,7 @@ class DirectoryStore(Apart):
         return {q: self._counts(q) for q in (queues if queues is not None else self.queues())}
 
     def _counts(self, queue: str) -> Counts:
-        station = self._hub.station(check_name(queue))
+        station = self._hub.sound(queue)
         return Counts() if station is None else guarded(station.looking.counts)
 
     def browse(self, query: Query) -> list[Entry]:
@@ -257,7 +261,7 @@ class DirectoryStore(Apart):
 
     def _asked(self, query: Query) -> Iterator[Station]:
         for queue in sorted(set(query.queues)) if query.queues is not None else self.queues():
-            station = self._hub.station(check_name(queue))
+            station = self._hub.sound(queue)
             if station is not None:
                 yield station
 
@@ -285,12 +289,28 @@ class DirectoryStore(Apart):
         for queue in queues:
             check_name(queue)
         for queue in queues:
+            self._hub.sound(queue)
             station = self._hub.made(queue)
             for what, off in (("put", put), ("claim", claim)):
                 if off is not None:
                     guarded(station.room.switch, what, off, reason)
             if claim is False:
                 station.ring(64)
+
+    def limit(self, queues: Sequence[str], limits: Limits) -> None:
+        for queue in queues:
+            check_name(queue)
+        check_limits(limits)
+        for queue in queues:
+            self._hub.sound(queue)
+            guarded(self._hub.made(queue).operating.limit, limits)
+
+    def drop(self, queues: Sequence[str]) -> list[bool]:
+        from .dropping import drop
+
+        for queue in queues:
+            check_name(queue)
+        return [guarded(drop, self._hub, queue) for queue in queues]
 
     # -- the rest
 

@@ -83,9 +83,10 @@ def _anew(fd: int) -> int:
 
 
 def _mtime(fd: int) -> int:
-    """When the folder was changed last, in ns; -2, which is never believed, when it was removed and the file server knows it no more."""
+    """When the folder was changed last, in ns; -2, which is never believed, when it was removed."""
     try:
-        return os.fstat(fd).st_mtime_ns
+        info = os.fstat(fd)
+        return info.st_mtime_ns if info.st_nlink else -2
     except OSError as error:
         if error.errno not in GONE:
             raise
@@ -354,6 +355,9 @@ class Tree:
     def prios(self) -> list[Prio]:
         """The priorities that exist, the first to be served first."""
         if self.level.refresh():
+            if not self.level.names and _removed(self.room.disk, self.level.fd):  # by one who then did not drop the queue
+                self.level.close()
+                self.level.fd = os.dup(self.room.reopen("jobs"))
             there = set(self.level.names)
             for gone in [n for n, prio in self._prios.items() if n not in there or _removed(self.room.disk, prio.level.fd)]:
                 self._prios.pop(gone).close()

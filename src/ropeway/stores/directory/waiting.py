@@ -69,6 +69,9 @@ class Waiting:
                 station.rescue.if_due()  # of a queue switched off too: what its dead held is to be seen as waiting, and picked or removed
                 if station.room.stopped("claim") is not None:
                     continue
+                if station.room.bounds is not None and station.seats.full():
+                    soonest = min(soonest, HOLDERS if (end := station.rescue.next_end()) is None else min(HOLDERS, end + 0.002))
+                    continue
                 now = int(station.place.now() * 1e6)
                 due = station.tree.next_due(now)
                 if due is not None and due <= now:

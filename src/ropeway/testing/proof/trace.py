@@ -113,7 +113,23 @@ def _cannot(said: str) -> NoReturn:
 def await_tracer() -> None:
     """In the process that is to be traced, when it has opened what it needs: load what is loaded late, and go on when strace watches."""
     from ropeway.bells import datagram  # noqa: F401  (all this is used by who is traced)
-    from ropeway.stores.directory import beside, bodies, keys, lending, looking, notes, operating, rescue, settling, tree  # noqa: F401
+    from ropeway.stores.directory import (  # noqa: F401
+        beside,
+        bodies,
+        edits,
+        keys,
+        lanes,
+        lending,
+        looking,
+        notes,
+        operating,
+        receipts,
+        rescue,
+        seats,
+        settling,
+        tree,
+        walks,
+    )
 
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
