@@ -27,6 +27,8 @@ FIRST_POLL, LONGEST_POLL = 1.0, 5.0  # seconds between two looks without a ring
 SHARE = 4  # a look is followed by so many times its own length without one: where many wait, many ends make one look
 FIRST_MISS, LONGEST_MISS = 0.0005, 0.05  # after a ring that was for another job: a busy queue rings for each
 
+_NEARLY = 0.001
+
 End = tuple[str, Entry | None]  # a job's id, and what is left of it
 
 
@@ -80,6 +82,7 @@ class Endings:
         self._lock = threading.Lock()
         self._poll, self._miss = FIRST_POLL, 0.0
         self._found = False  # the last look told somebody something
+        self._asked, self._until = False, 0.0  # whether this lap has looked; when it ends
         self._looked = self._spent = 0.0  # when the last look ended, and how long it took
         self._rung = False  # the last sleep was ended by a ring, and nobody has looked yet
         self.lead = Lead(link.clock, self._lap, lambda: self._awaiting > 0, lambda: link.store.wake(), "ropeway-endings")
@@ -122,6 +125,7 @@ class Endings:
             self._link.clock.sleep(threading.Event(), min(left, pause, LONGEST_MISS))
         queues = {waiter.queue for waiter in list(self._waiters)}
         nap = min(left, self._poll)
+        self._asked, self._until = False, self._link.clock.boot() + nap
         try:
             self._rung = self._link.store.wait([ended(queue) for queue in sorted(queues)], nap, self._look) and not self._found
         except Exception as error:  # noqa: BLE001 - it belongs to all who wait
@@ -134,7 +138,10 @@ class Endings:
             self._poll = min(2 * self._poll, LONGEST_POLL)
 
     def _look(self) -> bool:
-        """Look for all; whether somebody was told something."""
+        """Look for all; whether somebody was told something. Not again when the sleep is over: the next one begins with a look."""
+        if self._asked and self._link.clock.boot() >= self._until - _NEARLY:
+            return False
+        self._asked = True
         groups: dict[str, list[Waiter]] = {}
         with self._lock:
             for waiter in self._waiters:

@@ -16,7 +16,7 @@ from ..names import shown
 
 MOST_TYPES = 8
 MOST_TEXT = 2000  # characters of a message
-_UNFIT = (StopIteration, StopAsyncIteration, ExceptionGroup)  # to raise these means something to Python, or needs more than a text
+_UNFIT = (StopIteration, StopAsyncIteration, MemoryError, ExceptionGroup)  # these mean something to Python itself, or need more than a text
 
 _known: dict[str, type[Exception]] = {
     name: kind
