@@ -25,6 +25,9 @@ _NOT_OF_CALLS = {
     "ttl": "a call lives until its timeout",
     "keep": "its result goes to the caller",
     "tx": "its job is seen by workers only after the commit, and the answer is waited for before it",
+    "unique_for": "the answer of another's job goes to the other",
+    "debounce": "somebody waits for the answer now",
+    "debounce_max": "somebody waits for the answer now",
     "on_conflict": "the answer of another's job goes to the other",
 }
 _STREAMS = (Generator, Iterator, Iterable, AsyncGenerator, AsyncIterator, AsyncIterable)
