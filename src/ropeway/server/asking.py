@@ -91,7 +91,7 @@ def moment(text: str) -> datetime:
 
 
 def raw_or_text(data: bytes, content_type: str) -> dict[str, Any]:
-    """A body inside JSON: JSON stands as it is, byte for byte; what is UTF-8 as text; all else as base64. Each way leads back to the bytes."""
+    """A body inside JSON: JSON stands as it is, byte for byte; UTF-8 as text; all else as base64."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         try:

@@ -91,15 +91,21 @@ def answer(error: Exception) -> Response:
         return problem(error.status, str(error), headers=error.headers)
     if not isinstance(error, RopewayError):  # a fault of ours: it is logged, and nothing of it is told
         return problem(500, "the server failed; it is unknown what was done. Its log says why", "Fault")
-    more: dict[str, object] = {}
-    headers = {}
+    told = problem_of(error)
+    headers = {"Retry-After": "1"} if isinstance(error, StoreError) else None
+    return Response(msgspec.json.encode(told), status_of(error), headers, "application/problem+json")
+
+
+def problem_of(error: RopewayError) -> dict[str, object]:
+    """The error as a problem: what a client needs to raise the same."""
+    kind, status = type(error).__name__, status_of(error)
+    more: dict[str, object] = {"type": f"urn:ropeway:{kind}", "title": TITLES.get(status, "Error"), "status": status, "detail": str(error)}
     if isinstance(error, StoreError):
         more["definite"] = error.definite
-        headers["Retry-After"] = "1"
     if isinstance(error, Stopped):
         more |= {"queue": error.queue, "reason": error.reason}
     if isinstance(error, Conflict):
         more |= {"key": error.key, "job_id": error.job_id}
     if isinstance(error, RemoteError):
         more |= {"remote_type": error.remote_type, "traceback": error.traceback}
-    return problem(status_of(error), str(error), type(error).__name__, headers, **more)
+    return more

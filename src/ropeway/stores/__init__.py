@@ -15,6 +15,7 @@ _POSTGRES = frozenset(
     | {"target_session_attrs", "load_balance_hosts", "require_auth", "channel_binding", "gssencmode", "sslmode", "sslrootcert"}
     | {"sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"}
 )
+_REMOTE = frozenset({"token_file", "ca"})
 _SENTINEL = _REDIS | {"sentinel_username", "sentinel_password"}
 
 # scheme: (module, class, extra that installs its driver, the engine's own options)
@@ -25,6 +26,8 @@ ENGINES: dict[str, tuple[str, str, str, frozenset[str]]] = {
     "postgres": (".sql.postgres", "PostgresStore", "postgres", _POSTGRES),
     "postgresql": (".sql.postgres", "PostgresStore", "postgres", _POSTGRES),
     "sqlite": (".sql.sqlite", "SqliteStore", "sqlite", frozenset({"mode", "prefix", "driver"})),
+    "http": (".remote", "RemoteStore", "", _REMOTE),
+    "https": (".remote", "RemoteStore", "", _REMOTE),
     "redis": (".redis", "RedisStore", "redis", _REDIS),
     "rediss": (".redis", "RedisStore", "redis", _REDIS),
     "redis+sentinel": (".redis", "RedisStore", "redis", _SENTINEL),
