@@ -17,6 +17,9 @@ BYTES = 1 << 20  # and so much of bodies
 
 def stamp(job: Job, now: int) -> None:
     """Fill in its moments, as the server has computed them."""
+    if not (job.created or job.due or job.delay):
+        job.created = job.due = now / 1e6
+        return
     job.created = job.created or now / 1e6
     job.due = job.due or (micro(job.created) + micro(job.delay)) / 1e6
 

@@ -19,7 +19,7 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 class Bell:
     """Rung once or many times, it wakes once. A bare lock, since ringing one is safe inside a signal handler and an Event is not."""
 
-    __slots__ = ("__weakref__", "_lock", "number", "waits", "who", "woken")
+    __slots__ = ("__weakref__", "_lock", "due", "number", "waits", "who", "woken")
 
     def __init__(self, number: int, name: str) -> None:
         self._lock = threading.Lock()
@@ -28,6 +28,7 @@ class Bell:
         self.who = f"{name}.{number}"
         self.waits = False  # somebody sleeps on it, or is about to
         self.woken = False  # by `wake`, not by a job
+        self.due = False  # by a job that waits: nobody need look
 
     def wait(self, timeout: float) -> bool:
         return self._lock.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX))
@@ -42,7 +43,7 @@ class Bell:
 class Ears:
     """Subscribed to this process's own channel, in a thread of its own: it listens as long as the store is open, and sends nothing."""
 
-    def __init__(self, hub: Hub, channel: bytes, heard: Callable[[int, str], None], changed: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, channel: bytes, heard: Callable[[int, str, bool], None], changed: Callable[[], None]) -> None:
         self.up = False  # what is sent to the channel arrives
         self.deaf = ""  # why this user may not listen: then only looking helps
         self._hub = hub
@@ -128,7 +129,7 @@ class Ears:
                 message = wire.receive()
                 if isinstance(message, list) and message[0] == b"message":
                     thread, _, key = message[2].decode().partition(" ")
-                    self._heard(int(thread), key)
+                    self._heard(int(thread.lstrip("?")), key, not thread.startswith("?"))
 
     def _let_go(self) -> None:
         for end in self._pipe:

@@ -21,10 +21,30 @@ from .wire import Broken, Unreached, Wire
 if TYPE_CHECKING:
     from ...url import StoreUrl
     from .address import Address
+    from .commit import Held
 
 Place = tuple[str, int]
 BUFFER = 32 * 1024  # of small commands that go out as one
 HOPS = 8  # from node to node, while a cluster rearranges itself
+
+
+class Family:
+    """Which generation of processes this is: asking a number costs less than asking the system who one is."""
+
+    number = 0
+
+
+def _born() -> None:
+    Family.number += 1
+
+
+os.register_at_fork(after_in_child=_born)
+
+
+class Local(threading.local):
+    """What one thread is in the middle of."""
+
+    held: Held | None = None  # a commit: all by its one connection
 
 
 class Hub:
@@ -40,12 +60,12 @@ class Hub:
         self._start()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
+        self._family = Family.number
         self._idle: dict[Place, deque[Wire]] = {}
         self._slots: dict[int, Place] = {}
         self._home: Place | None = None
         self._greeted = False
-        self.local = threading.local()
+        self.local = Local()
 
     @property
     def cluster(self) -> bool:
@@ -54,7 +74,7 @@ class Hub:
 
     def enter(self) -> None:
         """Before anything is done. Raises StoreError when the store was closed."""
-        if self._pid != os.getpid():
+        if self._family != Family.number:
             self._inherited = self._idle  # the parent's: neither used nor closed here
             self._lock = threading.Lock()
             self._start()
@@ -70,7 +90,7 @@ class Hub:
         if self.cluster:
             replies = self._spread(list(requests), copies)
         else:
-            held = getattr(self.local, "held", None)  # a commit: all by its one connection
+            held = self.local.held
             replies = held.ask(requests, copies) if held is not None else self.through(requests, copies)
         for reply in replies:
             if isinstance(reply, ReplyError):
@@ -79,7 +99,7 @@ class Hub:
 
     def one(self, request: Request, *, copies: int = 0) -> Any:
         """The reply to one request: what `ask` does for many, with less ado."""
-        if copies or self.address.kind == "cluster" or getattr(self.local, "held", None) is not None or self._pid != os.getpid():
+        if copies or self.address.kind == "cluster" or self.local.held is not None or self._family != Family.number:
             return self.ask((request,), copies=copies)[0]
         if self.closed:
             self.enter()
@@ -196,7 +216,7 @@ class Hub:
     def close(self) -> None:
         """May be called twice, and in a forked child, where it lets the parent's connections be."""
         self.closed = True
-        if self._pid == os.getpid():
+        if self._family == Family.number:
             self.forget()
 
     # -- which server

@@ -39,7 +39,7 @@ class Intake:
             if job.source is not None:
                 raise Unsupported(f"{self._url} keeps bodies inline and cannot stream one; nothing was stored. Use a dir: store")
         self._admits()
-        copies = self._copies and (0 if all(job.fleeting for job in jobs) else self._copies)
+        copies = self._copies if self._copies and not all(job.fleeting for job in jobs) else 0
         if len(jobs) == 1 and self._named.get(jobs[0].queue, -NAMED) > monotonic() - NAMED:
             stored = self._put_one(jobs[0], copies)
             if stored is not None:
@@ -79,11 +79,14 @@ class Intake:
         room = self._rooms.room(job.queue)
         front = self._way.front("put_keys" if job.key else "put", room)
         reply = self._hub.one(Request(front, (b"", bytes.fromhex(job.id), pack_blob(job)), room.slot), copies=copies)
-        stored = [True]
+        if type(reply) is int and reply != ANEW:
+            stamp(job, reply)
+            return [True]
         if reply == ANEW:
             self.dropped((job.queue,))
             self._hub.ask(self.anew((job.queue,)))
             return None
+        stored = [True]
         self._stored((job,), room, (0,), reply, stored)
         return stored
 

@@ -17,7 +17,7 @@ _ENDED = ended("")
 class Room:
     """The keys of one queue, in the order that the scripts expect."""
 
-    __slots__ = ("ends", "fronts", "group", "keys", "put_keys", "queue", "slot")
+    __slots__ = ("ends", "fronts", "group", "keys", "put_keys", "queue", "shares_ends", "slot")
 
     def __init__(self, stem: str, queue: str) -> None:
         self.queue = queue
@@ -25,6 +25,7 @@ class Room:
         self.group = self.keys[:12]  # of a script that is asked of many queues at once
         self.put_keys = self.keys[:5]  # all that a put without a unique key touches
         self.ends = self.keys[12]
+        self.shares_ends = ended(queue) == ended("x" * NAME_LIMIT)  # its name is too long for a bell of ends of its own
         self.slot: int = key_slot(self.keys[0])
         self.fronts: dict[str, Front] = {}  # by script, for as long as the head is the same
 
@@ -63,11 +64,6 @@ class Rooms:
     def of_bell(self, key: str) -> str:
         """The queue whose bell this key is."""
         return key[len(self.stem) + 2 : -3]
-
-
-def shares_ends(queue: str) -> bool:
-    """Whether the name of the queue is too long for a bell of ends of its own."""
-    return ended(queue) == ended("x" * NAME_LIMIT)
 
 
 def receipt(queue: str, job_id: str, token: str) -> str:

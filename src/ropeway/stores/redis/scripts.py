@@ -80,7 +80,9 @@ class Request(NamedTuple):
             return _pack(args)
         if whole:
             return _pack(("EVAL", front.script.source, len(front.keys), *front.keys, *front.head, *args))
-        return b"*%d\r\n%b%b" % (front.words + len(args), front.data, _bare(_pack(args)) if args else b"")
+        count = len(args)
+        packed = _pack(args)
+        return b"*%d\r\n%b%b" % (front.words + count, front.data, packed[4:] if count < 10 else _bare(packed))
 
 
 def _bare(packed: bytes) -> bytes:

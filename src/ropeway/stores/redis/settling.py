@@ -11,7 +11,7 @@ from ...store import Ack, Handback
 from .batches import BATCH, answers
 from .intake import MAX_BODY
 from .records import micro, pack_attempt, pack_blob, pack_result, read_job
-from .rooms import read_receipt, shares_ends
+from .rooms import read_receipt
 from .scripts import Argument, Request
 from .way import Way
 
@@ -103,7 +103,7 @@ class Settling:
         requests, places, apart = [], [], False
         for queue, members in groups.items():
             room = self._rooms.room(queue)
-            apart = apart or (settles and shares_ends(queue))
+            apart = apart or (settles and room.shares_ends)
             for start in range(0, len(members), BATCH):
                 part = members[start : start + BATCH]
                 args: list[Argument] = [*first]

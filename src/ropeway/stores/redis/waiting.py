@@ -71,7 +71,7 @@ class Waiting:
             self._start()
         bell = self._mine()
         end = self._clock.boot() + max(0.0, timeout)
-        bell.woken, bell.waits = False, True
+        bell.woken, bell.due, bell.waits = False, False, True
         try:
             while not self._closed:
                 left = end - self._clock.boot()
@@ -84,10 +84,12 @@ class Waiting:
                     return False
                 if left <= 0:
                     return False
-                if heard and rooms and bell.who not in self._announced:
+                if heard and rooms and bell.who not in self._announced and not bell.due:
                     continue  # a claim of `look` took it off the list, or it was rung already
                 if self._clock.sleep(bell, min(left, pause)):
                     self._quiet = SHORTEST
+                    if bell.due and not bell.woken and not self._closed:
+                        return True  # what it was rung for may be gone by now: the claim will tell
                     if ends and not bell.woken and not self._woken and not self._closed:
                         return True
                 elif not heard:
@@ -184,14 +186,15 @@ class Waiting:
                 self._ears = ears
             return self._ears.up
 
-    def _heard(self, number: int, key: str) -> None:
-        """A message for one of our threads. If that one does not wait any more, another here or elsewhere gets it."""
+    def _heard(self, number: int, key: str, due: bool) -> None:
+        """A message for one of our threads, `due` if a job waits. If that one does not wait any more, another here or elsewhere gets it."""
         bell = self._bells.get(number)
         ends = key.endswith(":f")
         if bell is not None:
-            if not ends:
-                self._announced.pop(bell.who, None)
+            if not ends and len(self._announced.get(bell.who, ())) == 1:
+                del self._announced[bell.who]  # of several queues it leaves the others with its next claim or look
             if bell.waits:
+                bell.due = bell.due or (due and not ends)
                 bell.ring()
                 return
         if not ends:

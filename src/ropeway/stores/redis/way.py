@@ -64,5 +64,4 @@ class Way:
 
     def held(self) -> Held | None:
         """The commit that this thread is in."""
-        held: Held | None = getattr(self.hub.local, "held", None)
-        return held
+        return self.hub.local.held

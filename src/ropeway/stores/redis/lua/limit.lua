@@ -19,5 +19,5 @@ local all = call('ZRANGEBYLEX', KEYS[11], from, '+', 'LIMIT', 0, steps)
 for _, member in ipairs(all) do
   if byte(member, 3 + read('>I2', member)) == 1 then unpark(0, member) end
 end
-ring(0, 64)
+ring(0, 64, '?')
 return #all == steps and '(' .. all[#all] or ''

@@ -4,5 +4,5 @@ for n, field in ipairs({'p', 'c'}) do
   local wish = ARGV[3 + n]
   if wish == '-' then call('HDEL', KEYS[1], field) elseif wish ~= '' then call('HSET', KEYS[1], field, sub(wish, 2)) end
 end
-if ARGV[5] == '-' then ring(0, 64) end
+if ARGV[5] == '-' then ring(0, 64, '?') end
 return 1
