@@ -98,8 +98,8 @@ class Mailroom:
         self.lead.close()
         for call in list(self._calls.values()):
             self._wake(call)
-        store = self._link.store
         try:
+            store = self._link.store
             if self._unsettled:
                 store.ack(self._unsettled)
             remove(store, self.queue)
