@@ -50,7 +50,7 @@ def _doors() -> list[Door]:
 
 
 DOORS = _doors()
-PATHS = sorted({door.path.replace("{q}", "orders").replace("{id}", "0" * 32) for door in DOORS})
+PATHS = sorted({door.path.replace("{q}", "orders").replace("{id}", "0" * 32).replace("{task}", "t") for door in DOORS})
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,11 @@ HAS = {"shop": {Role.PRODUCE}, "worker": {Role.CONSUME}, "desk": {Role.OPERATE, 
 
 @pytest.mark.parametrize(("who", "door"), list(itertools.product(WHO, [door for door in DOORS if not door.open])))
 def test_a_role_opens_its_doors_and_no_others(roles: Server, who: str, door: Door) -> None:
-    path = door.path.replace("{q}", "orders").replace("{id}", "0" * 32)
+    path = door.path.replace("{q}", "orders").replace("{id}", "0" * 32).replace("{task}", "t?queue=orders&timeout=0.1")
     answer = roles.ask(door.method, path, "{}", token=WHO[who], Content_Type="application/json")
     assert (answer.status == 403) == (door.role is not None and door.role not in HAS[who]), answer.body
     if "{q}" in door.path:
-        other = door.path.replace("{q}", "elsewhere").replace("{id}", "0" * 32)
+        other = door.path.replace("{q}", "elsewhere").replace("{id}", "0" * 32).replace("{task}", "t")
         assert roles.ask(door.method, other, "{}", token=WHO[who], Content_Type="application/json").status == 403
 
 
@@ -196,7 +196,7 @@ def test_read_only_is_for_looking(starter: Start) -> None:
     assert looking.ask("GET", "/v1/queues").status == 200
     for door in DOORS:
         if door.changes:
-            path = door.path.replace("{q}", "orders").replace("{id}", "0" * 32)
+            path = door.path.replace("{q}", "orders").replace("{id}", "0" * 32).replace("{task}", "t")
             assert looking.ask(door.method, path, "{}", Content_Type="application/json").status in (404, 405)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from ..broker import Broker
 from ..names import shown
-from . import engine, lending, looking, numbers, openapi, operating, putting
+from . import calling, engine, lending, looking, numbers, openapi, operating, putting
 from .doors import Door, Table
 from .gate import Gate
 from .grants import EVERYTHING, LOOKING, Grant
@@ -37,6 +37,7 @@ def make_app(
 def _doors(broker: Broker, stopping: Stopping) -> list[Door]:
     known = [
         *putting.doors(broker),
+        *calling.doors(broker),
         *lending.doors(broker, stopping),
         *operating.doors(broker),
         *looking.doors(broker),

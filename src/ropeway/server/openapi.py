@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from .. import __version__
+from .calling import Arguments
 from .doors import Call, Door
 from .lending import Acks, Extensions, Handbacks
 from .operating import Switch, Which
@@ -33,9 +34,11 @@ _QUERY: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
         **dict.fromkeys(("queue", "state", "q", "task", "key", "lane", "error", "after"), _TEXT),
         "limit": {"type": "integer", "minimum": 1, "maximum": 200},
     },
+    ("POST", "/v1/call/{task}"): {"timeout": _SPAN, "queue": _NAME},
     ("POST", "/v1/queues/{q}/resume"): {name: {"enum": ["true", "false"]} for name in ("put", "claim")},
 }
 _BODIES: dict[str, Any] = {
+    "/v1/call/{task}": Arguments,
     "/v1/ack": Acks,
     "/v1/nack": Handbacks,
     "/v1/bury": Handbacks,
