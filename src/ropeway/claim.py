@@ -19,6 +19,7 @@ from .link import Link
 from .options import PLAIN, Settings
 from .retry import DEADLY
 from .store import Ack, Handback, Joined, Lent, Store
+from .unique import kept
 
 T = TypeVar("T")
 
@@ -224,7 +225,7 @@ class Claim(Generic[T]):
 
     def _ack(self, result: object, keep: Duration | None) -> Ack:
         body, content_type = (None, "") if result is None else self._settings.way().results.encode(result)
-        length = None if keep is None else seconds(keep, "keep")
+        length = kept(self.job, self._link.clock.now()) if keep is None else seconds(keep, "keep")
         self._check("ack")
         return Ack(self.receipt, body, content_type, length)
 

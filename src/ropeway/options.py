@@ -16,8 +16,9 @@ from .job import BYTES, PRIORITY, Job
 from .link import Link
 from .names import check_headers, check_key, shown
 from .retry import DEFAULT, Retry
+from .unique import check_unique, hold_key
 
-OnConflict = Literal["raise", "keep"]
+OnConflict = Literal["raise", "keep", "replace"]
 
 
 class PutOptions(TypedDict, total=False):
@@ -33,7 +34,10 @@ class PutOptions(TypedDict, total=False):
     lane: str | None  # strict order, one at a time, among the jobs of one lane
     task: str | None  # the registered function that it runs
     once: bool  # refuse a second put of this id even from another process; meant when `id` is given
-    on_conflict: OnConflict  # what to do when the key is taken: raise Conflict, or answer the first job's handle
+    on_conflict: OnConflict  # when the key is taken: raise Conflict, answer the first job's handle, or let this one take its place
+    unique_for: Duration | None  # the key stays taken for so long from the put, also when the job is done
+    debounce: Duration | None  # due when no other put of this key has come for so long: each takes the place of the one before
+    debounce_max: Duration | None  # at most so long after the first of them
     id: str | None  # 32 hex digits, made by the caller, who can then repeat a put whose outcome is unknown without a double
     tx: Any  # a connection or session to the same database: the job is put inside the transaction that it has open
 
@@ -71,16 +75,15 @@ def make_job(link: Link, queue: str, body: bytes, content_type: str, options: Pu
         raise TypeError(f"put has no option {shown(min(unknown))}; it has: {' '.join(sorted(_KNOWN))}")
     get: Any = options.get
     own_id, at, delay, headers, keep = get("id"), get("at"), get("delay", 0), get("headers"), get("keep")
-    if get("on_conflict", "raise") not in ("raise", "keep"):
-        raise BadValue(f'on_conflict is "raise" or "keep", not {shown(get("on_conflict"))}; nothing was stored')
-    return Job(
+    check_unique(options)
+    job = Job(
         id=link.new_id() if own_id is None else check_id(own_id),
         queue=queue,
         body=body,
         content_type=content_type,
         headers=check_headers(dict(headers)) if headers else {},
         priority=get("priority", settings.priority),
-        delay=seconds(delay, "delay") if at is None else _until(at, delay, link),
+        delay=seconds(get("debounce") or delay, "delay") if at is None else _until(at, delay, link),
         key=check_key(key) if (key := get("key")) is not None else "",
         ttl=seconds(get("ttl") or 0, "ttl"),
         keep=settings.keep if keep is None else seconds(keep, "keep"),
@@ -88,6 +91,9 @@ def make_job(link: Link, queue: str, body: bytes, content_type: str, options: Pu
         lane=get("lane") or "",
         once=get("once", own_id is not None),
     )
+    if period := get("unique_for"):
+        hold_key(job, seconds(period, "unique_for"))
+    return job
 
 
 def file_job(link: Link, queue: str, source: object, options: PutOptions, settings: Settings = PLAIN, content_type: str = BYTES) -> Job:

@@ -23,6 +23,7 @@ from .operate import Operated
 from .options import PLAIN, PutOptions, Settings, file_job, make_job
 from .source import Streamable, stream, whole
 from .store import Feature, Handback, Joined, Lent, Query, Store
+from .unique import Edge, edge_of, place
 
 T = TypeVar("T")
 
@@ -101,9 +102,13 @@ class Queue(Operated, Generic[T]):
         """The job that `put_encoded` would store; for `put_jobs`, whose jobs may each have options of their own."""
         return make_job(self._link, self.name, body, content_type, options, self.settings)
 
-    def put_jobs(self, jobs: Sequence[Job], *, keep_first: bool = False, tx: Any = None) -> list[Handle[Any]]:
+    def put_jobs(self, jobs: Sequence[Job], *, keep_first: bool = False, tx: Any = None, edge: Edge | None = None) -> list[Handle[Any]]:
         """Put jobs made by `job`, in one commit. A taken key: with `keep_first` the handle of the job that has it, `created` False;
-        else Conflict, after all the others were stored. `tx`: inside the transaction that the caller has open on it."""
+        else Conflict, after all the others were stored. `tx`: inside the transaction that the caller has open on it. With `edge` they are
+        put one by one, each in place of the waiting job that has its key."""
+        if edge is not None:
+            placed = [(job, *place(self._link, job, edge)) for job in jobs]
+            return [Handle(self._link, job.queue, job_id, created=new, keep=job.keep) for job, job_id, new in placed]
         store: Store | Joined = self._link.store if tx is None else self._link.store.join(tx)
         return self._handles(jobs, store.put(jobs), keep_first, store)
 
@@ -120,11 +125,15 @@ class Queue(Operated, Generic[T]):
         job = make_job(self._link, self.name, body, content_type, options, self.settings)
         return (await self.aput_jobs((job,), **_how(options)))[0]
 
-    async def aput_jobs(self, jobs: Sequence[Job], *, keep_first: bool = False, tx: Any = None) -> list[Handle[Any]]:
+    async def aput_jobs(
+        self, jobs: Sequence[Job], *, keep_first: bool = False, tx: Any = None, edge: Edge | None = None
+    ) -> list[Handle[Any]]:
         """The awaitable twin of `put_jobs`. With `tx` it runs where that lives: in the calling thread, or by its `run_sync`."""
         if tx is not None:
             return await within(tx, lambda tx: self.put_jobs(jobs, keep_first=keep_first, tx=tx))
         side, store = facade(self._link), self._link.store
+        if edge is not None:
+            return await side.call(lambda: self.put_jobs(jobs, edge=edge))
         answers = await side.put(jobs)
         if keep_first and not all(answers):
             return await side.call(self._handles, jobs, answers, keep_first, store)
@@ -311,8 +320,9 @@ class Queue(Operated, Generic[T]):
 class _How(TypedDict):
     keep_first: bool
     tx: Any
+    edge: Edge | None
 
 
 def _how(options: PutOptions) -> _How:
     """What options say about the put itself, and not about its job."""
-    return {"keep_first": options.get("on_conflict") == "keep", "tx": options.get("tx")}
+    return {"keep_first": options.get("on_conflict") == "keep", "tx": options.get("tx"), "edge": edge_of(options) if options else None}

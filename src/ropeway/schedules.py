@@ -253,6 +253,8 @@ class Schedules:
             if link.clock.boot() >= until:
                 raise Conflict(f"schedule {name} is held by {entry.holder or 'somebody'}; nothing was done. Try again", key=name)
             link.clock.sleep(never, pause)
+            if pause == _LONGEST_PAUSE:
+                store.wait((QUEUE,), 0.0)  # has the engine look whether that one's lease is over
             pause = min(2 * pause, _LONGEST_PAUSE)
         return None
 

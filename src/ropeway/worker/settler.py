@@ -14,6 +14,7 @@ from ..errors import RopewayError, StoreError
 from ..failure import one_line
 from ..job import Attempt, Job
 from ..store import Ack, Feature, Handback, Store
+from ..unique import kept
 from .journal import Journal
 from .replies import last_word
 from .run import End, Run, Shift
@@ -189,9 +190,11 @@ def _tell(store: Store, acked: list[Run], nacked: list[Run], buried: list[Run]) 
 
 
 def _ack(run: Run) -> Ack:
-    if run.end is End.DONE and (run.result is None or (run.caller is not None and not run.lent.job.keep)):
-        return Ack(run.lent.receipt)
-    return Ack(run.lent.receipt, run.result, run.result_type, None if run.end is End.DONE else 0.0)
+    job, done = run.lent.job, run.end is End.DONE
+    keep = (kept(job, run.shift.link.clock.now()) if job.key else None) if done else 0.0
+    if done and (run.result is None or (run.caller is not None and not job.keep)):
+        return Ack(run.lent.receipt, keep=keep)
+    return Ack(run.lent.receipt, run.result, run.result_type, keep)
 
 
 def _alone(run: Run) -> tuple[list[Run], list[Run], list[Run]]:
