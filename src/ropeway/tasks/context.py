@@ -11,6 +11,7 @@ from ..durations import Duration, seconds
 from ..handle import pack_progress
 from ..options import PLAIN
 from ..store import Ack
+from ..unique import kept
 
 if TYPE_CHECKING:
     from ..worker.run import Run
@@ -71,7 +72,8 @@ class TaskClaim(Claim[Any]):
             self._check("ack")
         super()._check("ack")
         body, content_type = (None, "") if result is None else (self.run.way or PLAIN.way()).results.encode(result)
-        if not self._store(tx).ack([Ack(self.receipt, body, content_type, None if keep is None else seconds(keep, "keep"))])[0]:
+        length = kept(self.job, self._link.clock.now()) if keep is None else seconds(keep, "keep")
+        if not self._store(tx).ack([Ack(self.receipt, body, content_type, length)])[0]:
             self._lost("ack")
         self.run.doubt = True  # that the receipt is void when the worker settles alarms nobody
 

@@ -18,6 +18,7 @@ from ..names import check_name
 from ..options import PutOptions, Settings
 from ..queue import Queue
 from ..retry import Retry
+from ..unique import Edge, check_unique, edge_of
 from .calling import OF_CALLS, Called
 from .putting import Around, Put, ago, go
 
@@ -43,6 +44,9 @@ class TaskOptions(TypedDict, total=False):
     retry: Retry | int | None  # the policy, or the number of attempts; the worker's
     timeout: Duration | None  # of one run
     unique: str  # the key of its jobs, with arguments by name: "user:{user_id}"
+    unique_for: Duration | None  # that key stays taken for so long from the put, also when the job is done
+    debounce: Duration | None  # due when no other put of that key has come for so long: each takes the place of the one before
+    debounce_max: Duration | None  # at most so long after the first of them
     lane: str  # the lane of its jobs, likewise
     keep: Duration | None  # how long a done job stays, with its result
     priority: int | None
@@ -63,6 +67,9 @@ class CallOptions(TypedDict, total=False):
     keep: Duration | None
     headers: Mapping[str, str] | None
     on_conflict: OnConflict
+    unique_for: Duration | None
+    debounce: Duration | None
+    debounce_max: Duration | None
     once: bool
     id: str | None
     tx: Any
@@ -103,6 +110,11 @@ class Task(Called[P, R], Generic[P, R, C]):
             self._options["ttl"] = seconds(ttl, "ttl")
         if (keep := options.get("keep")) is not None:
             self._options["keep"] = seconds(keep, "keep")
+        for name in ("unique_for", "debounce", "debounce_max"):
+            if (length := options.get(name)) is not None:
+                self._options[name] = seconds(length, name)  # type: ignore[arg-type]
+        check_unique({**self._options, "key": self.unique})
+        self._edge = edge_of(self._options)
         if self.timeout == 0:
             raise BadValue(f"task {self.name}: a timeout of 0 would end every run; leave it out for none")
 
@@ -112,11 +124,11 @@ class Task(Called[P, R], Generic[P, R, C]):
     def put(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Put a job that runs the function with these arguments. Raises TypeError when it cannot be called so, BadBody when an argument is
         not of its type or JSON cannot carry it; for the rest see `Queue.put`. Nothing is stored then."""
-        return self._put((self._job({}, args, kwargs),), keep_first=False)[0]
+        return self._put((self._job({}, args, kwargs),), keep_first=False, edge=self._edge)[0]
 
     async def aput(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """The awaitable twin of `put`."""
-        return (await self._aput((self._job({}, args, kwargs),), keep_first=False))[0]
+        return (await self._aput((self._job({}, args, kwargs),), keep_first=False, edge=self._edge))[0]
 
     def options(self, **options: Unpack[CallOptions]) -> Chosen[P, R]:
         """The same task with options for its next put: `task.options(delay="1m").put(42)`."""
@@ -173,22 +185,24 @@ class Task(Called[P, R], Generic[P, R, C]):
             options.update({k: v for k, v in chosen.items() if k not in ("queue", "tx")})  # type: ignore[typeddict-item]
         return queue.job(body, by.kind, **options)
 
-    def _put(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
+    def _put(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None, edge: Edge | None = None) -> Handles[R]:
         if not jobs:
             return Handles()
 
         def store(put: Put) -> Handles[R]:
-            return self._handles(put.jobs, self._queues(put.jobs[0].queue).put_jobs(put.jobs, keep_first=keep_first, tx=tx))
+            queue = self._queues(put.jobs[0].queue)
+            return self._handles(put.jobs, queue.put_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
 
         around, put = self._around_put, Put(self, jobs, tx)
         return go(around, put, store) if any(around) else store(put)
 
-    async def _aput(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None) -> Handles[R]:
+    async def _aput(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None, edge: Edge | None = None) -> Handles[R]:
         if not jobs:
             return Handles()
 
         async def store(put: Put) -> Handles[R]:
-            return self._handles(put.jobs, await self._queues(put.jobs[0].queue).aput_jobs(put.jobs, keep_first=keep_first, tx=tx))
+            queue = self._queues(put.jobs[0].queue)
+            return self._handles(put.jobs, await queue.aput_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
 
         around, put = self._around_put, Put(self, jobs, tx)
         return await (ago(around, put, store) if any(around) else store(put))
@@ -262,7 +276,8 @@ class Chosen(Called[P, R]):
     def _how(self) -> dict[str, Any]:
         if of_calls := self._options.keys() & OF_CALLS:
             raise TypeError(f"{min(of_calls)} is for call, begin and stream, not for put; nothing was stored")
-        return {"keep_first": self._options.get("on_conflict") == "keep", "tx": self._options.get("tx")}
+        edge = edge_of({**self._task._options, **self._options})  # noqa: SLF001
+        return {"keep_first": self._options.get("on_conflict") == "keep", "tx": self._options.get("tx"), "edge": edge}
 
 
 class Handles(list[Handle[R]]):
