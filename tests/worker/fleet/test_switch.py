@@ -48,7 +48,7 @@ def test_all_stop_and_all_go_on(link: Link, clock: FakeClock, manned: Callable[.
 
 def test_an_order_that_is_lost_costs_a_note_s_time(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
     one = manned()
-    link.store.pause((switch.ALL,), claim=True, reason="x")  # and nobody is told
+    link.store.notes.note(switch.SWITCH, b"x", 1e6)  # and nobody is told
     clock.advance(IDLE + 1)
     one.go()
     Queue(link, "q").put(1)

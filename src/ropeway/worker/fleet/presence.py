@@ -23,7 +23,7 @@ from .notice import Current, Notice
 from .switch import forget_orders, paused
 
 BUSY = 20.0  # seconds between two notes of a worker that has run something since the last one
-IDLE = 150.0  # and of one that has not
+IDLE = 180.0  # and of one that has not
 SETTLED = 2400.0  # likewise on a store that one host has to itself: there no note is needed to see who is dead, and each write wakes all
 LIFETIME = 2.5  # times the pause until the next note, so that two may be lost
 SLACK = 10.0

@@ -1,4 +1,4 @@
-"""Pause everything: one switch for a whole store, kept as the switch of a queue that holds no jobs.
+"""Pause everything: one switch for a whole store, a note that all workers know.
 
 Workers read it when they start, with each of their notes, and when an order tells them to: whoever turns it gives that order to all who
 are there. A worker writes its note first and reads the switch after, and who turns the switch does so first and lists the workers after,
@@ -8,35 +8,37 @@ so one of the two always sees the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
+from ...demands import check_reason
 from ...errors import RopewayError
 from ...job import WAITING, State
 from ...link import Link
 from ...store import Feature, Query, Store
 from . import notice
 
-ALL = "_all"
+SWITCH = "fleet/paused"
+FOR_EVER = 50 * 365 * 86400.0
 
 
 def paused(store: Store) -> str | None:
-    """Why everything is paused; None when it is not."""
-    if Feature.SWITCHES not in store.features:
+    """Why everything is paused, perhaps nothing; None when it is not."""
+    if Feature.NOTES not in store.features:
         return None
-    return store.counts((ALL,))[ALL].claim_stopped
+    reason = store.notes.notes(SWITCH).get(SWITCH)
+    return None if reason is None else reason.decode("utf-8", "replace")
 
 
 def pause(link: Link, reason: str = "") -> int:
     """No worker of this store starts a job from now on; what runs goes on. How many workers were told; those that are not there yet see
-    it when they start. Raises BadValue for a reason that is too long."""
-    link.store.pause((ALL,), claim=True, reason=reason)
+    it when they start. Raises BadValue for a reason that is none or too long."""
+    check_reason(reason)
+    link.store.notes.note(SWITCH, reason.encode("utf-8", "replace"), FOR_EVER)
     return _tell(link)
 
 
 def resume(link: Link) -> int:
     """Go on. How many workers were told. What was paused by a queue's own switch, or by an order to one worker, stays paused."""
-    link.store.pause((ALL,), claim=False)
-    remove(link.store, (ALL,))
+    link.store.notes.forget(SWITCH)
     return _tell(link)
 
 
@@ -58,15 +60,10 @@ def forget_orders(store: Store, worker: str) -> None:
     answer. Then it goes when the fleet tidies up."""
     queues = (notice.ORDERS + worker,)
     store.delete(Query(queues=queues, states=WAITING, limit=None))
-    _drop(store, queues)
+    store.drop(queues)
 
 
 def remove(store: Store, queues: Sequence[str]) -> None:
     """These queues with all that is in them; one in which a job runs stays."""
     store.delete(Query(queues=tuple(queues), states=frozenset(State) - {State.RUNNING}, limit=None))
-    _drop(store, queues)
-
-
-def _drop(store: Store, queues: Sequence[str]) -> None:
-    with suppress(AttributeError):
-        store.drop(queues)
+    store.drop(queues)
