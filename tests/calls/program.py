@@ -1,4 +1,4 @@
-"""A worker as a process of its own, for tests that kill it: program.py URL. With "call" behind it: a caller that waits for a line, and dies."""
+"""A worker as a process of its own, for tests that kill it: program.py URL. With "call" behind it: a caller that dies."""
 
 from __future__ import annotations
 

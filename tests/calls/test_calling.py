@@ -120,7 +120,7 @@ def test_calls_do_not_mix(url: str, tasks: Tasks, serve: Serve) -> None:
 
 def test_nobody_answers_and_the_job_is_never_run(url: str, link: Link, tasks: Tasks, serve: Serve, tmp_path: Path) -> None:
     late = tmp_path / "late"
-    with pytest.raises(Timeout, match="No worker had begun") as caught:
+    with pytest.raises(Timeout, match="No worker holds it") as caught:
         task(tasks, "second_time").call(str(late), timeout="50ms")
     assert isinstance(caught.value, TimeoutError)
     with pytest.raises(Timeout):

@@ -69,7 +69,7 @@ def test_ten_idle_seconds_cost_a_handful_of_looks(still: tuple[Link, FakeClock],
     with pytest.raises(Timeout, match="10s"):
         handle.result("10s")
     assert clock.boot() - before == pytest.approx(10, abs=0.5)
-    assert count.browses <= 9  # two a sleep where a store looks again a moment after it has announced itself
+    assert count.browses <= 12  # two or three a sleep where a store looks again a moment after it has announced itself
     assert count.waits <= 7
 
 

@@ -11,7 +11,7 @@ from ..codecs import Way, way
 from ..durations import Duration, seconds, spoken
 from ..errors import RemoteError, RopewayError, Timeout
 from ..handle import CANCEL, CANCEL_LIFETIME, read_progress
-from ..job import WAITING, Job
+from ..job import WAITING, Job, State
 from ..link import Link
 from ..store import Feature, Query
 from .failures import remote_error
@@ -160,7 +160,7 @@ class Call(Generic[R]):
                         self._deadline = self._link.clock.boot() + self._timeout
                 elif not self._over() and not self._wait(self._deadline):
                     self.forget()
-                    raise self._late(call_back(self._link, self.job, running=False))
+                    raise self._late(take_back(self._link, self.job))
             self.forget()
         finally:
             if not self._ended:  # interrupted, or left early
@@ -208,7 +208,7 @@ class Call(Generic[R]):
                         self._deadline = self._link.clock.boot() + self._timeout
                 elif not self._over() and not await self._await(self._deadline):
                     self.forget()
-                    raise self._late(await facade(self._link).call(call_back, self._link, self.job, running=False))
+                    raise self._late(await facade(self._link).call(take_back, self._link, self.job))
             self.forget()
         finally:
             if not self._ended:  # cancelled, or left early
@@ -316,12 +316,11 @@ class Call(Generic[R]):
         text = f"{kind}: {failure.message}" if kind and failure.message else kind or failure.message
         return remote_error(f"{self._what} failed{where}: {text}", failure.types, failure.message, failure.traceback)
 
-    def _late(self, taken_back: bool | None) -> Timeout:
-        how = {
-            True: "No worker had begun it, and none will: it was taken back. Does a worker run that takes its queue?",
-            False: "It had begun, or its time was over; an answer that comes later is dropped",
-            None: "Whether it has begun is not known; an answer that comes later is dropped",
-        }[taken_back]
+    def _late(self, stands: State | None) -> Timeout:
+        if self.receipt is not None or stands is State.RUNNING:
+            how = "A worker has begun it; an answer that comes later is dropped"
+        else:
+            how = "No worker holds it; if none has begun it by now, none will. Does a worker run that takes its queue?"
         before = f", after a run that failed ({self._failed.types[0] if self._failed.types else 'error'})" if self._failed else ""
         error = Timeout(f"no answer from {self._what} within {spoken(self._timeout)}{before}. {how}")
         if self._failed:
@@ -344,17 +343,26 @@ class Call(Generic[R]):
         return f"<Call of {self._what}{', ended' if self._ended else ''}>"
 
 
-def call_back(link: Link, job: Job, *, running: bool = True) -> bool | None:
-    """Take the job back if it waits: True; False when it does not. `running`: ask its worker to stop it. None: the store did not say."""
+def take_back(link: Link, job: Job) -> State | None:
+    """Remove the job if it waits: where it stands then; None when it has left, or the store does not say."""
     try:
         store = link.store
-        if Feature.BROWSE in store.features and store.delete(Query(queues=(job.queue,), ids=(job.id,), states=WAITING, limit=None)):
-            return True
-        if running and Feature.NOTES in store.features:
-            store.notes.note(CANCEL + job.id, b"cancel", min(CANCEL_LIFETIME, max(job.ttl, 60.0)))
-        return False
+        if Feature.BROWSE not in store.features:
+            return None
+        store.delete(Query(queues=(job.queue,), ids=(job.id,), states=WAITING, limit=None))
+        found = store.browse(Query(queues=(job.queue,), ids=(job.id,)))
+        return found[0].state if found else None
     except RopewayError:
         return None
+
+
+def call_back(link: Link, job: Job) -> None:
+    """Remove the job if it waits, ask its worker to stop it if it runs; as far as the store lets us."""
+    if take_back(link, job) is State.RUNNING and Feature.NOTES in link.store.features:
+        try:
+            link.store.notes.note(CANCEL + job.id, b"cancel", min(CANCEL_LIFETIME, max(job.ttl, 60.0)))
+        except RopewayError:
+            pass
 
 
 def _later(work: Callable[[], object]) -> None:
