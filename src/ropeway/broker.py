@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .calls.asking import NamedOptions
     from .carry import Carried
     from .config import Config
+    from .executor import QueueExecutor
     from .schedule import CatchUp
     from .schedules import Schedules
     from .tasks import Decorate, Task, TaskOptions, Tasks
@@ -287,6 +288,14 @@ class Broker:
         from .worker.fleet.switch import paused
 
         return paused(self._link.store)
+
+    def executor(self, queue: str | None = None, *, keep: Duration = "1h") -> QueueExecutor:
+        """A `concurrent.futures.Executor` whose workers are those of this store: `with broker.executor() as pool: pool.submit(task, 42)`.
+        Takes tasks of this broker and their functions. `queue`: where they are put, else each where its task says; `keep`: how long a
+        result waits until its future has read it, where the task does not say."""
+        from .executor import QueueExecutor
+
+        return QueueExecutor(self._link, self.tasks, queue, keep=keep)
 
     @contextmanager
     def inline(self) -> Iterator[None]:

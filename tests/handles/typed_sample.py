@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import assert_type
+from typing import Any, assert_type
 
 from msgspec import Struct
 
@@ -84,3 +84,43 @@ async def awaited() -> None:
 
 
 assert_type(ropeway.current_claim() is None, bool)
+
+
+def executors() -> None:
+    """Futures know what a run returns, and what it takes."""
+    with broker.executor("default", keep="1h") as pool:
+        assert_type(pool.submit(welcome, 42, lang="de").result(), bool)
+        pool.submit(fetch, "x").result()
+        assert_type(list(pool.map(welcome, [1, 2])), list[bool])
+        pool.submit(welcome, "42")  # type: ignore[call-overload]
+
+
+later = ropeway.Tasks(queue="mails")
+
+
+@later.task(codec="msgpack")
+def shrink(image: bytes, *, width: int = 100) -> bytes:
+    """A task of a module that knows no store."""
+    return image[:width]
+
+
+@later.hook("on_failure")
+def alarm(ended: object) -> None:
+    """A hook stays the function that it is."""
+
+
+def bound_later() -> None:
+    """The same verbs, once it is included."""
+    broker.include(later)
+    assert_type(shrink.put(b"x", width=3), Handle[bytes])
+    assert_type(shrink(b"x"), bytes)
+    assert_type(shrink.options(lane="a").put(b"x").result(), bytes)
+    assert_type(broker.queue("mails", Mail, codec="msgpack"), Queue[Mail])
+    assert_type(broker.queue("raw", codec="raw"), Queue[Any])
+    shrink.put("x")  # type: ignore[arg-type]
+    shrink.put(b"x", 3)  # type: ignore[call-arg]
+    mails.limit(running=3, lane=1)
+    mails.limit(runing=3)  # type: ignore[call-arg]
+    broker.include(shrink)  # type: ignore[arg-type]
+    with broker.inline():
+        alarm(None)

@@ -11,7 +11,7 @@ import pytest
 from house.blocks import agrees, blocks
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-PAGES = ["codecs", "hooks", "order"]
+PAGES = ["codecs", "executor", "hooks", "order"]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, U
 
 from msgspec.structs import replace
 
+from ..aio import facade
 from ..codecs import Way, codec, named
 from ..durations import Duration, seconds
 from ..errors import BadValue
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..calls.wire import Started
     from ..options import OnConflict
     from .arguments import Arguments
+    from .batch import Batching
     from .registry import Tasks
 
 P = ParamSpec("P")
@@ -43,6 +45,8 @@ class TaskOptions(TypedDict, total=False):
     queue: str | None  # where its jobs go; "default"
     retry: Retry | int | None  # the policy, or the number of attempts; the worker's
     timeout: Duration | None  # of one run
+    batch: int  # take up to so many jobs at once: the function gets a list and answers a list (tasks/batch.py)
+    batch_wait: Duration  # how long to wait for more of them; not at all
     unique: str  # the key of its jobs, with arguments by name: "user:{user_id}"
     unique_for: Duration | None  # that key stays taken for so long from the put, also when the job is done
     debounce: Duration | None  # due when no other put of that key has come for so long: each takes the place of the one before
@@ -91,6 +95,8 @@ class Task(Called[P, R], Generic[P, R, C]):
         self.queue = check_name(options.get("queue") or "default")
         self.retry = _policy(options.get("retry"))
         self.timeout = seconds(limit, "timeout") if (limit := options.get("timeout")) is not None else None
+        self.batch = _batch(options.get("batch"), options.get("batch_wait"))
+        self.batching: Batching | None = None
         self.unique = options.get("unique") or ""
         self.lane = options.get("lane") or ""
         self.__name__ = getattr(function, "__name__", self.name)
@@ -108,8 +114,9 @@ class Task(Called[P, R], Generic[P, R, C]):
             self._options["priority"] = priority
         if (ttl := options.get("ttl")) is not None:
             self._options["ttl"] = seconds(ttl, "ttl")
-        if (keep := options.get("keep")) is not None:
-            self._options["keep"] = seconds(keep, "keep")
+        self.keep = seconds(keep, "keep") if (keep := options.get("keep")) is not None else None
+        if self.keep is not None:
+            self._options["keep"] = self.keep
         for name in ("unique_for", "debounce", "debounce_max"):
             if (length := options.get(name)) is not None:
                 self._options[name] = seconds(length, name)  # type: ignore[arg-type]
@@ -155,8 +162,14 @@ class Task(Called[P, R], Generic[P, R, C]):
         if self._arguments is None:
             from .arguments import Arguments, result_type
 
-            self._result = result_type(self.function)
-            self._arguments = Arguments(self.name, self.function, (self.unique, self.lane))
+            function: Callable[..., Any] = self.function
+            if self.batch is not None:
+                from .batch import Batching
+
+                self.batching = batching = Batching(self.name, function)
+                function = batching.one
+            self._result = result_type(function)
+            self._arguments = Arguments(self.name, function, (self.unique, self.lane))
         return self._arguments
 
     def way(self, settings: Settings) -> Way:
@@ -177,6 +190,8 @@ class Task(Called[P, R], Generic[P, R, C]):
         body, values = arguments.encode(args, kwargs, by)
         options: PutOptions = self._options
         if chosen or self.unique or self.lane:
+            if of_calls := chosen.keys() & OF_CALLS:
+                raise TypeError(f"{min(of_calls)} is for call, begin and stream, not for put; nothing was stored")
             options = options.copy()
             if self.unique:
                 options["key"] = self.unique.format_map(arguments.named(values))
@@ -194,7 +209,10 @@ class Task(Called[P, R], Generic[P, R, C]):
             return self._handles(put.jobs, queue.put_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
 
         around, put = self._around_put, Put(self, jobs, tx)
-        return go(around, put, store) if any(around) else store(put)
+        handles: Handles[R] = go(around, put, store) if any(around) else store(put)
+        if (here := self.home.top.here) is not None and tx is None:
+            here.put(put.jobs, handles)
+        return handles
 
     async def _aput(self, jobs: tuple[Job, ...], *, keep_first: bool, tx: Any = None, edge: Edge | None = None) -> Handles[R]:
         if not jobs:
@@ -205,7 +223,10 @@ class Task(Called[P, R], Generic[P, R, C]):
             return self._handles(put.jobs, await queue.aput_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
 
         around, put = self._around_put, Put(self, jobs, tx)
-        return await (ago(around, put, store) if any(around) else store(put))
+        handles: Handles[R] = await (ago(around, put, store) if any(around) else store(put))
+        if (here := self.home.top.here) is not None and tx is None:
+            await facade(self._link).call(here.put, put.jobs, handles)
+        return handles
 
     @property
     def _around_put(self) -> Around:
@@ -274,8 +295,6 @@ class Chosen(Called[P, R]):
 
     @property
     def _how(self) -> dict[str, Any]:
-        if of_calls := self._options.keys() & OF_CALLS:
-            raise TypeError(f"{min(of_calls)} is for call, begin and stream, not for put; nothing was stored")
         edge = edge_of({**self._task._options, **self._options})  # noqa: SLF001
         return {"keep_first": self._options.get("on_conflict") == "keep", "tx": self._options.get("tx"), "edge": edge}
 
@@ -294,3 +313,14 @@ def _named(function: Callable[..., Any], name: str | None) -> str:
 
 def _policy(retry: Retry | int | None) -> Retry | None:
     return Retry(retry) if isinstance(retry, int) else retry
+
+
+def _batch(size: int | None, wait: Duration | None) -> tuple[int, float] | None:
+    """How many jobs at once, and seconds to wait for them."""
+    if size is None:
+        if wait is not None:
+            raise BadValue("batch_wait is for tasks that take several jobs at once: say how many with batch=")
+        return None
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise BadValue(f"batch must be a whole number from 1 up, not {ascii(size)[:40]}")
+    return size, 0.0 if wait is None else seconds(wait, "batch_wait")
