@@ -161,8 +161,12 @@ select count(*) from {job} where state = 1 and moment < {never} and queue = :que
 -- head: the next priority of a queue at which jobs wait, when the first of them is due, and what time it is
 select priority, due, {now} from {job} where queue = :queue and state = 0 and priority > :priority order by priority, due, id limit 1;
 
--- first_due: the first due jobs of one priority and their lanes, locked; those that others hold are passed over
-select {id}, {lane} from {job} where queue = :queue and state = 0 and priority = :priority and due <= {now} order by due, id limit :limit {free};
+-- first_due: the first due jobs of one priority and their lanes
+-- Without a lock, since it must name those that others hold, too: what stands behind one of them in its lane must wait.
+select {id}, {lane} from {job} where queue = :queue and state = 0 and priority = :priority and due <= {now} order by due, id limit :limit;
+
+-- lock_free: jobs by id, locked until the transaction ends; those that others hold are passed over
+select {id}, state from {job} where {among_ids} {free};
 
 -- freed: whether a lane in which something is parked may have a place
 select 1 from {place} m where m.queue = :queue and m.ends <= {now}

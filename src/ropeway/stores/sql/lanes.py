@@ -5,13 +5,16 @@ counted once, and of two claims the second sees what the first has done. A claim
 order, so that it is passed over only once. A job that ends locks nothing but its own place, since its transaction may be the caller's and
 last: it marks the place as left, and the next claim lets the first parked job of that lane back in.
 
+What is read under the queue's lock is read without locks of its own, and locked then: MariaDB lets go of the locks of a transaction one by
+one, so that a row may still be locked by one whose lock on the queue is gone.
+
 The locks are taken in this order: the row of the queue, rows of jobs, places. Who has the queue's row waits for no row of a job: it passes
 over those that others hold, who are about to end or remove them and leave a mark when they have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from ...codec import Damaged, FutureFormat
@@ -36,6 +39,7 @@ class Places:
         self._holders: dict[str, set[str]] = {}
         self._taken: list[Lane] = []
         self._parked: list[str] = []
+        self._blocked: set[str] = set()  # lanes whose next job somebody else holds at this moment
 
     def let_in(self) -> None:
         """What is parked in a lane that has a place comes back to where it stood."""
@@ -50,10 +54,11 @@ class Places:
         for lane in lanes:
             free = self._width - len(self._holders[lane])
             while free > 0 and (ids := [job_id for (job_id,) in session.run("parked", queue=queue, lane=lane, limit=free)]):
-                gone = unpark(session, queue, lane, ids)
-                if not gone:
+                back, gone = unpark(session, queue, lane, ids)
+                free -= back
+                if back + gone < len(ids):  # one is held by somebody else: the next claim shall look again
+                    session.run("place", queue=queue, lane=lane, id=NOBODY, ends=0)
                     break
-                free -= len(ids) - gone
 
     def _remove_expired(self, ids: Sequence[str]) -> None:
         """Whose time is over while it waits for its retry holds up nobody any more."""
@@ -76,14 +81,20 @@ class Places:
             if (ends is None or ends > 0) and state is not None and state < 2:
                 self._holders[lane].add(job_id)
 
-    def admit(self, some: Sequence[tuple[str, str | None]], room: int) -> list[str]:
-        """Of these (id, lane) in their order the first that may run, up to `room`. What lies before them and may not is parked."""
+    def admit(self, some: Sequence[tuple[str, str | None]], room: int, ours: Container[str]) -> list[str]:
+        """Of these (id, lane) in their order the first that may run, up to `room`. What lies before them and may not is parked. `ours`:
+        those that this transaction holds."""
         self._know(lane for _, lane in some if lane)
         admitted: list[str] = []
         for job_id, lane in some:
             if len(admitted) == room:
                 break
+            if job_id not in ours:
+                self._blocked.add(lane or "")
+                continue
             if lane:
+                if lane in self._blocked:
+                    continue
                 holders = self._holders[lane]
                 if job_id not in holders and len(holders) >= self._width:
                     self._parked.append(job_id)
@@ -124,13 +135,15 @@ def lend(session: Session, queue: str, limit: int, lease: int, token: int, holde
             continue
         asked = max(room - len(ids), LOOKED_AT) if found[0][3] else room - len(ids)
         some = session.run("first_due", queue=queue, priority=next_priority, limit=asked)
-        admitted = places.admit(some, room - len(ids))
-        parked += places.write()
+        ours = {job_id for job_id, state in session.run("lock_free", ids=[one[0] for one in some]) if state == WAITING} if some else ()
+        admitted = places.admit(some, room - len(ids), ours)
+        out_of_the_way = places.write()
+        parked += out_of_the_way
         if admitted:
             values = {"lease": lease, "token": token, "holder": holder}
             session.run_each("take", [{"id": job_id, **values} for job_id in admitted])
             ids += admitted
-        if len(some) < asked:
+        if len(some) < asked or not (admitted or out_of_the_way):
             priority = next_priority
     if not ids:
         return []
@@ -157,7 +170,7 @@ def pick(session: Session, queue: str, wanted: Callable[[], list[Row]]) -> list[
     room = _room(session, queue, len(rows), running)
     out: list[Row] = []
     for row in rows:
-        if len(out) < room and places.admit([(row.id, row.lane)], 1):
+        if len(out) < room and places.admit([(row.id, row.lane)], 1, {row.id}):
             out.append(row)
             if row.parked:
                 _unpark_place(session, row)
@@ -202,8 +215,8 @@ def _unpark_place(session: Session, row: Row) -> None:
     session.run("unpark", queue=row.queue, lane=row.lane, priority=row.priority, due=row.due, id=row.id)
 
 
-def unpark(session: Session, queue: str, lane: str, ids: Sequence[str]) -> int:
-    """These parked jobs are in the order again; how many of them were not there any more, by somebody's own SQL."""
+def unpark(session: Session, queue: str, lane: str, ids: Sequence[str]) -> tuple[int, int]:
+    """These parked jobs are in the order again: how many; and how many were not there any more, by somebody's own SQL."""
     rows = [Row(*raw[:WIDTH]) for raw in session.run("rows_free", ids=ids)]
     back = [row for row in rows if row.parked]
     for row in back:
@@ -214,7 +227,7 @@ def unpark(session: Session, queue: str, lane: str, ids: Sequence[str]) -> int:
         gone -= {row.id for row in (Row(*raw) for raw in session.run("seen", ids=sorted(gone))) if row.parked}  # others hold those
     for job_id in gone:
         session.run("unpark_gone", queue=queue, lane=lane, id=job_id)
-    return len(gone)
+    return len(back), len(gone)
 
 
 def open_lanes(session: Session, queue: str) -> None:

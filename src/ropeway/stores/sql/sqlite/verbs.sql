@@ -100,6 +100,9 @@ order by priority, due, id limit 1;
 select {id}, lane from {job} indexed by {job_due} where queue = :queue and state = 0 and priority = :priority and due <= {now}
 order by due, id limit :limit;
 
+-- lock_free: jobs by id; who writes has all for himself
+select {id}, state from {job} indexed by {job_id} where {among_ids};
+
 -- rows_free: as rows, for who writes has all for himself
 select {columns}, token, unique_key, {now}, {boot} from {job} indexed by {job_id} where {among_ids};
 
