@@ -26,7 +26,11 @@ local function lend(g, taken, ids, members, records, olds, ending, tail, out, li
     out[o + 1], out[o + 2], out[o + 3] = member, record, old or ''
     o = o + 3
   end
-  call('ZREM', KEYS[g + 4], unpack(places))
+  if #places > 1 and #places == #members then -- all of a stretch: it goes as one
+    call('ZREMRANGEBYLEX', KEYS[g + 4], '[' .. members[1], '[' .. members[#members])
+  else
+    call('ZREM', KEYS[g + 4], unpack(places))
+  end
   call('ZADD', KEYS[g + 6], unpack(leases))
   call('HSET', KEYS[g + 5], unpack(marks))
 end
