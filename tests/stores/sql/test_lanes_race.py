@@ -1,4 +1,4 @@
-"""Processes that claim at once where lanes and limits must hold: no two jobs of a lane together, none before its turn, never more than may run."""
+"""Processes that claim at once where lanes and limits must hold: no two of a lane together, none before its turn, never more than may run."""
 
 from __future__ import annotations
 
@@ -111,10 +111,14 @@ def test_each_lane_is_in_strict_order(url: str, tmp_path: Path) -> None:
 def test_a_limit_is_never_passed(url: str, tmp_path: Path, limits: Limits) -> None:
     store = open_store(url)
     store.limit(["q"], limits)
-    store.put([Job(new_id(), "q", b"%d/%d" % (number % 5, number), lane=f"{number % 5}" if limits.lane > 1 else "") for number in range(400)])
+    store.put(
+        [Job(new_id(), "q", b"%d/%d" % (number % 5, number), lane=f"{number % 5}" if limits.lane > 1 else "") for number in range(400)]
+    )
     store.close()
     runs = history(url, tmp_path)
     assert len([run for run in runs if run[3] == "ack"]) == 400
     assert 1 < most_at_once(runs) <= limits.running
     if limits.lane > 1:
-        assert max(most_at_once([run for run in runs if run[2].startswith(f"{lane}/")]) for lane in range(5)) == limits.lane, "wide, not too wide"
+        assert max(most_at_once([run for run in runs if run[2].startswith(f"{lane}/")]) for lane in range(5)) == limits.lane, (
+            "wide, not too wide"
+        )
