@@ -1,4 +1,4 @@
-"""Processes that claim at once where lanes and limits must hold: no two of a lane together, none before its turn, never more than may run."""
+"""Processes that claim at once where lanes and limits hold: no two of a lane together, none before its turn, never more than may run."""
 
 from __future__ import annotations
 
