@@ -67,11 +67,15 @@ class Schedules:
         With `task`, `data` is the arguments, as a list or by name; none when left out. Raises Conflict when there is a schedule of that
         name, BadValue or BadName for what is no schedule; nothing is done then.
         """
-        return self._add(self._made(name, expression, queue, data, options))
+        return self.append(self._made(name, expression, queue, data, options))
 
     def put(self, name: str, expression: str, queue: str, data: Any = None, **options: Unpack[ScheduleOptions]) -> Schedule:
         """As `add`; where there is a schedule of that name, it is changed to be this one, and stays paused if it is."""
         return self.write(self._made(name, expression, queue, data, options))
+
+    def append(self, schedule: Schedule) -> Schedule:
+        """Add the schedule; Conflict when there is one of its name."""
+        return self._add(check_schedule(schedule))
 
     def write(self, schedule: Schedule) -> Schedule:
         """Add the schedule, or change the one of its name to be this one."""

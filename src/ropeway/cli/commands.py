@@ -23,6 +23,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "resume": "switches",
         "purge": "switches",
         "limit": "limit",
+        "schedule": "schedule",
     },
     "Serve": {"serve": "serve"},
     "Carry": {"copy": "carry", "export": "carry", "import": "carry", "migrate": "migrate"},
@@ -75,6 +76,9 @@ ELSEWHERE = {
     "load": "import",
     "restore": "import",
     "doctor": "check",
+    "cron": "schedule",
+    "crontab": "schedule",
+    "beat": "schedule",
     "ps": "workers",
     "fleet": "workers",
 }

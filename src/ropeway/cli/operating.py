@@ -90,7 +90,7 @@ def move(session: Session, which: Which, *, to: str | None, top: bool, priority:
         done = _to_queue(session, entries, to)
     else:
         if top:
-            stayed = [job_id for queue, ids in _by_queue(entries).items() for job_id in _to_top(session, queue, ids)]
+            stayed = [job_id for queue, ids in _by_queue(entries).items() for job_id in to_top(session, queue, ids)]
         else:
             stayed = [entry.job.id for entry in entries if not _replace(session, entry, priority, delay)]
         done = len(entries) - len(stayed)
@@ -120,7 +120,7 @@ def _replace(session: Session, entry: Entry, priority: int | None, delay: float 
     return store.nack([Handback(lent.receipt, wait, restore=True, priority=priority)])[0]
 
 
-def _to_top(session: Session, queue: str, ids: Sequence[str]) -> list[str]:
+def to_top(session: Session, queue: str, ids: Sequence[str]) -> list[str]:
     """Make these jobs the next ones out, the first one first. Those that could not be, since they do not wait any more.
 
     Nothing comes before priority 0, so the jobs that have it already step back: in their own order, behind the ones on top.

@@ -56,6 +56,11 @@ class ProducerVerb(Verb):
     "--at", metavar="TIME", help="Due at this moment: 2030-01-31T08:00, with Z or an offset if not local time, 08:00, or @SECONDS."
 )
 @click.option("-k", "--key", metavar="KEY", help="Refused while a job of the queue with this key lives.")
+@click.option("--replace", is_flag=True, help="If the job with that key waits, this one takes its place; exit 6 if it runs.")
+@duration_option("--unique-for", help="The key stays taken for so long from now, also when the job is done.")
+@duration_option("--debounce", help="Due when no other put of the key came for so long; each takes the place of the one before.")
+@duration_option("--debounce-max", help="With --debounce: at most so long after the first of them.")
+@click.option("--front", is_flag=True, help="The next one out.")
 @duration_option("--ttl", help="Nobody wants it any more after this.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be given more than once.")
 @click.option(

@@ -12,6 +12,7 @@ import click
 from ..errors import Conflict, RopewayError
 from ..job import BYTES, JSON, TEXT, Job
 from ..options import PLAIN, PutOptions, file_job, make_job
+from ..unique import edge_of, place
 from .output import Row
 from .session import Session
 from .verdict import FAILED, USAGE, Failure
@@ -36,6 +37,7 @@ class Putting:
         self.producer: list[str] | None = ctx.meta.get("producer")
         self.whole: bool = options["whole"] or bool(self.producer and self.split)
         self.content_type: str = options["content_type"] or (JSON if options["task"] or self.split == "jsonl" else "")
+        self.front: bool = options["front"]
         self.options = _put_options(options)
         self._check(options)
         self.settings = session.link.settings_of(self.queue) or PLAIN
@@ -57,6 +59,8 @@ class Putting:
             raise Failure(USAGE, "one key or id cannot stand for many jobs; nothing was put")
         if options["at"] and options["delay"]:
             raise Failure(USAGE, "give --at or --delay, not both; nothing was put")
+        if options["front"] and (options["at"] or options["delay"] or options["debounce"] or options["priority"]):
+            raise Failure(USAGE, "--front is due now, and before every priority: give no other place beside it; nothing was put")
 
     def run(self) -> int:
         with ExitStack() as stack:
@@ -175,18 +179,25 @@ class Putting:
     # Common
 
     def _job(self, body: bytes) -> Job:
-        return make_job(self.session.link, self.queue, body, self.content_type or _type_of(body), self.options, self.settings)
+        return make_job(self.session.link, self.queue, body, self.content_type or type_of(body), self.options, self.settings)
 
     def _stored(self, jobs: list[Job]) -> Iterator[Row]:
         if not jobs:
             return
-        answers = self.session.store.put(jobs)
-        for job, answer in zip(jobs, answers, strict=True):
-            if not answer:
-                raise Conflict(f"the key {job.key!r} is held by a live job of {self.queue}; nothing was put", key=job.key)
-        self.ids += [job.id for job in jobs] if self.wait else ()
-        for job in jobs:
-            yield {"id": job.id, "queue": job.queue}
+        edge = edge_of(self.options)
+        ids = [job.id for job in jobs] if edge is None else [place(self.session.link, job, edge)[0] for job in jobs]
+        if edge is None:
+            answers = self.session.store.put(jobs)
+            for job, answer in zip(jobs, answers, strict=True):
+                if not answer:
+                    raise Conflict(f"the key {job.key!r} is held by a live job of {self.queue}; nothing was put", key=job.key)
+        if self.front:
+            from .operating import to_top
+
+            to_top(self.session, self.queue, ids)  # one that is taken meanwhile is out already
+        self.ids += ids if self.wait else ()
+        for job_id in ids:
+            yield {"id": job_id, "queue": self.queue}
 
     def _print(self, rows: Iterator[Row]) -> int:
         out = self.session.out
@@ -195,7 +206,8 @@ class Putting:
         return out.rows(rows, lambda rows: (row["id"] for row in rows))
 
 
-def _type_of(body: bytes) -> str:
+def type_of(body: bytes) -> str:
+    """Text, if it is UTF-8."""
     try:
         body.decode()
     except UnicodeDecodeError:
@@ -213,15 +225,19 @@ def _put_options(options: dict[str, Any]) -> PutOptions:
     out: PutOptions = {}
     if options["priority"] is not None:
         out["priority"] = options["priority"]
-    for name in ("delay", "key", "ttl", "task", "keep", "lane"):
+    for name in ("delay", "key", "ttl", "task", "keep", "lane", "unique_for", "debounce", "debounce_max"):
         if options[name]:
             out[name] = options[name]
+    if options["replace"]:
+        out["on_conflict"] = "replace"
+    if options["front"]:
+        out["priority"] = 0
     if options["at"]:
         from .times import moment
 
         out["at"] = moment(options["at"])
     if options["headers"]:
-        out["headers"] = _headers(options["headers"])
+        out["headers"] = headers(options["headers"])
     if options["job_id"]:
         out["id"] = options["job_id"]
     if options["wait"] and not options["keep"]:
@@ -229,11 +245,12 @@ def _put_options(options: dict[str, Any]) -> PutOptions:
     return out
 
 
-def _headers(pairs: tuple[str, ...]) -> dict[str, str]:
-    headers = {}
+def headers(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What -H says, given several times."""
+    out = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise Failure(USAGE, f"{pair[:80]!r} is no header; nothing was put. Write -H name=value")
-        headers[name] = value
-    return headers
+        out[name] = value
+    return out
