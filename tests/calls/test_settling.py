@@ -231,3 +231,53 @@ def test_a_ferry_gives_its_runs_the_way_to_the_inbox(one: Bench) -> None:
     assert len(inbox.parts) == 1
     with pytest.raises(BadValue):
         Tasks(one.link).errors(int)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.service("postgresql")),
+        pytest.param("mysql", marks=pytest.mark.service("mariadb")),
+    ],
+)
+def test_a_call_waits_for_no_disk(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its put, nor the commit in which it is answered and settled; every other put does."""
+    with place(name, tmp_path) as url:
+        made = Bench(url.replace("durability=os", "durability=full"))
+        store: Any = made.link.store
+        began: list[bool] = []
+        take = store.desk._take
+
+        def taking(*args: Any) -> Any:
+            session = take(*args)
+            kind = type(session)
+            begin = kind.begin
+            if not hasattr(kind, "_was"):
+                monkeypatch.setattr(kind, "_was", begin, raising=False)
+                monkeypatch.setattr(kind, "begin", lambda self, durable, **more: (began.append(durable), begin(self, durable, **more))[1])
+            return session
+
+        monkeypatch.setattr(store.desk, "_take", taking)
+        store.put((Job(made.link.new_id(), "default", b"x"),))
+        assert True in began
+        [other] = store.claim(("default",), 1, 30.0, made.link.holder())
+        store.ack((Ack(other.receipt),))
+        began.clear()
+        store.put((Job(made.link.new_id(), "default", b"{}", headers=HEADERS, ttl=60.0, fleeting=True),))
+        [lent] = store.claim(("default",), 1, 30.0, made.link.holder())
+        run = Run(lent, made.shift, made.shift.boot())
+        attend([run])
+        made.judge.done(run, 1)
+        made.settler.add([run])
+        assert made.settler.settle(lambda store: store.claim(("default",), 1, 30.0, made.link.holder()))
+        assert len(began) >= 3
+        assert not any(began)
+        with pytest.raises(BadValue, match="before what is fleeting"), store.commit():
+            store.put((Job(made.link.new_id(), BOX, b"x", fleeting=True),))
+            store.put((Job(made.link.new_id(), "default", b"x"),))
+        with store.commit():
+            store.put((Job(made.link.new_id(), "default", b"x"),))
+            store.put((Job(made.link.new_id(), BOX, b"x", fleeting=True),))
+        assert began[-1] is True
+        made.link.close()

@@ -29,12 +29,13 @@ HELD = "others held what this needed"
 class _Commit:
     """The transaction that a thread has open by `commit`."""
 
-    __slots__ = ("later", "pid", "session", "settled")
+    __slots__ = ("fleeting", "later", "pid", "session", "settled")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.session: Session | None = None
         self.settled = False
+        self.fleeting = False  # it began with what need not survive a power cut, and so does nothing that must
         self.later: list[Callable[[], None]] = []
 
 
@@ -65,6 +66,16 @@ class Desk:
         if commit is not None:
             return self._inside(commit, work, durable=not commit.settled)  # a put may follow, unless something was settled
         return self._tried(work, durable and self._full)
+
+    def put(self, work: Callable[[Session], T], *, fleeting: bool) -> T:
+        """As `write`, for jobs that come in. A commit that begins with fleeting ones is not durable, so it takes no others after them."""
+        commit = self._commit()
+        if commit is None or not (fleeting or commit.fleeting):
+            return self.write(work, durable=not fleeting)
+        if not fleeting:
+            raise BadValue("inside commit, what must be safe is put before what is fleeting; nothing was stored")
+        commit.fleeting = commit.session is None or commit.fleeting
+        return self._inside(commit, work, durable=False)
 
     def settle(self, work: Callable[[Session], T]) -> T:
         """A transaction that ends claims."""

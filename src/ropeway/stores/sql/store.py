@@ -56,8 +56,7 @@ class SqlStore:
         if not jobs:
             return []
         self.desk.no_put_after_settling()
-        safe = not all(job.fleeting for job in jobs)
-        answers = self.desk.write(lambda session: self._insert(session, jobs), durable=safe)
+        answers = self.desk.put(lambda session: self._insert(session, jobs), fleeting=all(job.fleeting for job in jobs))
         if not self.puts_ring:
             self.ring([job.queue for job, stored in zip(jobs, answers, strict=True) if stored])
         return answers
