@@ -52,6 +52,7 @@ class Lending:
         self._seated = False  # whether the queue has a limit, so that each job that is lent needs a seat
         self._seat = -1  # one that was taken and is not used yet
         self._parked = 0
+        self._held_up = False  # whether this claim ended because as many run as may
 
     def claim(self, limit: int, lease: float, holder: Holder, begun: bool = False) -> list[Lent]:
         """Take up to `limit` due records in order. A suspect (its holder died with it) is lent alone: a claim holds one suspect and
@@ -60,7 +61,7 @@ class Lending:
         run = room.run("p" if holder.bound else "f", holder.name)
         now = int(self.place.now() * 1e6)
         out: list[Lent] = []
-        self.more, self._begun, self._parked = False, begun, 0
+        self.more, self._held_up, self._begun, self._parked = False, False, begun, 0
         self._seated = room.bounds is not None and room.bounds.limits.running > 0
         if "lanes" in self.station.__dict__:
             self.station.lanes.begin()
@@ -82,7 +83,7 @@ class Lending:
         for prio in self.station.tree.prios():
             for slot, bound in prio.runs(now):
                 if self._take_run(prio, slot, bound, run, limit, lease, out):
-                    self.more = slot.at < len(slot.names)
+                    self.more = slot.at < len(slot.names) and not self._held_up
                     return True
         return False
 
@@ -107,10 +108,11 @@ class Lending:
                 continue
             if part.deaths and (out or self._begun):
                 return True
-            if self._seated and self._seat < 0 and (seat := self.station.seats.take()) < 0:
-                return True
-            elif self._seated and self._seat < 0:
-                self._seat = seat
+            if self._seated and self._seat < 0:
+                self._seat = self.station.seats.take()
+                self._held_up = self._seat < 0
+                if self._held_up:
+                    return True
             slot.at += 1
             stay = ""
             if part.tags and part.lane:

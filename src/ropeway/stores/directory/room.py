@@ -211,13 +211,20 @@ class Room:
         """See whether a folder of our own was removed by one who drops the queue: then this room is of no use any more."""
         self.gone = self.gone or not os.fstat(run.fd).st_nlink
 
-    def reopen(self, name: str) -> int:
-        """A folder of the layout that was removed: made and opened anew. The old descriptor may be in use, so it is closed in the end."""
-        with self._opening:
-            old = self._fds.pop(name, None)
-            if old is not None:
-                self._old.append(old)
-            return self.folder(name)
+    def anew(self, jobs: int) -> int:
+        """In place of a descriptor of `jobs` that was removed, one of that folder, made anew; the same when the whole queue has gone. The
+        one that others may be using is closed in the end."""
+        try:
+            with self._opening:
+                old = self._fds.pop("jobs", None)
+                if old is not None:
+                    self._old.append(old)
+                fresh = os.dup(self.folder("jobs"))
+        except FileNotFoundError:
+            self.gone = True
+            return jobs
+        os.close(jobs)
+        return fresh
 
     def leave(self) -> None:
         """Take away what only a holder that works here needs."""

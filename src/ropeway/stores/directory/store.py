@@ -93,6 +93,8 @@ class DirectoryStore(Apart):
             if reason is not None:
                 refused.append((queue, reason))
                 continue
+            if station.room.gone:
+                continue  # dropped: the next claim looks whether there is a new one
             if out and out[-1].deaths:
                 break
             with station.room.lock:
@@ -115,7 +117,7 @@ class DirectoryStore(Apart):
 
     def pick(self, queue: str, ids: Sequence[str], lease: float, holder: Holder) -> list[Lent | None]:
         check_lease(lease)
-        station = self._hub.station(queue)
+        station = self._hub.sound(queue)
         if station is None:
             return [None] * len(ids)
         return [guarded(station.operating.pick, job_id, lease, holder) for job_id in ids]

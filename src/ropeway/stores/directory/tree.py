@@ -356,8 +356,7 @@ class Tree:
         """The priorities that exist, the first to be served first."""
         if self.level.refresh():
             if not self.level.names and _removed(self.room.disk, self.level.fd):  # by one who then did not drop the queue
-                self.level.close()
-                self.level.fd = os.dup(self.room.reopen("jobs"))
+                self.level.fd = self.room.anew(self.level.fd)
             there = set(self.level.names)
             for gone in [n for n, prio in self._prios.items() if n not in there or _removed(self.room.disk, prio.level.fd)]:
                 self._prios.pop(gone).close()

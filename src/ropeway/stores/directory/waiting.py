@@ -66,8 +66,11 @@ class Waiting:
         soonest = 1e9
         for station in stations:
             with station.room.lock:
+                stopped = station.room.stopped("claim") is not None
+                if station.room.gone:
+                    continue
                 station.rescue.if_due()  # of a queue switched off too: what its dead held is to be seen as waiting, and picked or removed
-                if station.room.stopped("claim") is not None:
+                if stopped:
                     continue
                 if station.room.bounds is not None and station.seats.full():
                     soonest = min(soonest, HOLDERS if (end := station.rescue.next_end()) is None else min(HOLDERS, end + 0.002))

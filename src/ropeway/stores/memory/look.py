@@ -70,7 +70,8 @@ def counts(space: Space, name: str) -> Counts:
     queue = space.queues.get(name)
     if queue is None:
         return Counts()
-    first = [agenda.first() for agenda in queue.ready.values()]
+    waiting = [queue.ready, *(lane.parked for lane in queue.lanes.values())]
+    first = [agenda.first() for agendas in waiting for agenda in agendas.values()]
     tally = queue.tally
     return Counts(
         ready=tally.get(State.READY, 0),

@@ -1,7 +1,7 @@
 """Where engines may differ, all in one place; everything else must be equal to the model.
 
 1. A job past its ttl is gone for whoever claims; when it is removed is the engine's business, and until then it may still be counted, and
-   hold its key and its id.
+   hold its key, its id and its lane.
 2. An engine may lend a suspect (a job with deaths) alone, and end a claim before it (Engine.suspects_alone).
 3. Jobs claimed together may share one lease: then renewing one may lengthen the others', never shorten it (Engine.shared_leases).
 4. The model writes a line into the history when a lease ends without a word; an engine need not.
@@ -12,6 +12,8 @@
 8. The order of running, dead and done jobs in a listing is the engine's own; that of waiting ones is (priority, due, id).
 9. Of jobs that are due in the same microsecond, those of one batch may stand together (Engine.batches_together): what one call gives back
    of two batches comes by batch, not by id.
+10. When a lane gets free, an engine may hand its place to one that was passed over before; another that is first in order and was not met
+    yet comes after it (Engine.lanes_hand_over). One at a time it is all the same.
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ def seen(entry: Entry) -> dict[str, Any]:
         "priority": job.priority,
         "key": job.key,
         "body": body(entry),
+        "lane": job.lane,
+        "task": job.task,
         "keep": job.keep,
         "ttl": job.ttl,
         "created": round(job.created * 1e3),

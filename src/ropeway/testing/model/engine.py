@@ -33,6 +33,9 @@ class Engine:
     shared_leases = False
     """Whether jobs that were claimed by one call may share one lease: renewing one may renew the others too."""
 
+    lanes_hand_over = False
+    """Whether the place of a lane that gets free goes to the first of those that were passed over, before one that nobody has met yet."""
+
     def open(self, clock: Clock) -> Store:
         """Another store object on the place."""
         raise NotImplementedError
@@ -72,6 +75,7 @@ class DirectoryEngine(Engine):
     lists_ahead = True
     batches_together = True
     shared_leases = True
+    lanes_hand_over = True
 
     def __init__(self, options: str = "durability=os") -> None:
         self.path = tempfile.mkdtemp(prefix="ropeway-model-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
@@ -91,8 +95,8 @@ class DirectoryEngine(Engine):
         return True
 
     def leftovers(self) -> list[str]:
-        """All but what a living process may keep: the name tag of a holder, the mark of the last rescue; notes are no jobs."""
-        return sorted(f for f in self.files() if f != "format" and not re.search(r"/run/(\.swept\.|.*/\.who$)|^\+notes/", f))
+        """All but what a living process may keep: the name tag of a holder, the mark of the last rescue; notes and limits are no jobs."""
+        return sorted(f for f in self.files() if f != "format" and not re.search(r"/run/(\.swept\.|.*/\.who$)|^\+notes/|/limits$", f))
 
     def files(self) -> Iterator[str]:
         """Every file in the store, by its path in it."""

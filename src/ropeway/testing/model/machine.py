@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
-from hypothesis.strategies import SearchStrategy
 from msgspec.structs import replace
 
 from ...errors import Stopped
 from ...job import State
-from ...store import Ack, Feature, Handback, Query, Store
+from ...store import ANY, Ack, Feature, Handback, Query, Store
+from .acts import ACTS, act
 from .compare import as_good, enough, expected, wanted
-from .sides import ALL, TICK, Sides
+from .places import left, lendable, limits_of
+from .shaping import Shaping
+from .sides import ALL, TICK
 from .world import (
     ASKED,
     BATCH,
@@ -46,7 +47,6 @@ class BrokenOff(Exception):
     """What ends a commit before its time."""
 
 
-ACTS: dict[str, dict[str, SearchStrategy[Any]]] = {}
 BUSY = (
     *(
         "put",
@@ -62,25 +62,14 @@ BUSY = (
         "pick",
     ),
     *("ack", "ack", "nack", "nack", "bury", "settle_late", "settle_late", "settle_late", "extend", "commit", "commit"),
-    *("operate", "operate", "browse", "hurry", "pause", "time_passes", "time_passes", "wait", "wait", "restart"),
+    *("operate", "operate", "browse", "hurry", "pause", "limit", "edit", "drop", "time_passes", "time_passes", "wait", "wait", "restart"),
 )
-
-
-def act(**draws: Any) -> Callable[[Any], Any]:
-    """A rule, which can also be one of the many acts of a day."""
-
-    def keep(function: Any) -> Any:
-        ACTS[function.__name__] = draws
-        made: Any = rule
-        return made(**draws)(function)
-
-    return keep
 
 
 ENDED = frozenset({State.DEAD, State.DONE, State.DELAYED})
 
 
-class StoreMachine(Sides):
+class StoreMachine(Shaping):
     """Subclass it with `make`, a factory of fresh places of your engine, and run its TestCase."""
 
     @initialize(wishes=WISHES, more=WISHES)
@@ -154,9 +143,8 @@ class StoreMachine(Sides):
 
     @act(which=STORE, queues=ASKED, limit=st.integers(1, 5), lease=LEASE, bound=MOSTLY)
     def claim(self, which: int, queues: tuple[str, ...], limit: int, lease: float, bound: bool) -> None:
-        if any(entry.deaths and not wanted(entry, self.clock.now()) for entry in self.stores[which].browse(ALL)):
-            self.drop_expired(which)  # a suspect past its ttl may still end a claim
-        ready = [entry for queue in queues for entry in self.ready(queue)]
+        if any((entry.deaths or entry.job.lane) and not wanted(entry, self.clock.now()) for entry in self.stores[which].browse(ALL)):
+            self.drop_expired(which)  # a suspect past its ttl may still end a claim, and one with a lane hold it
         holder = self.holder(which, bound)
         stopped = all(self.model.counts([queue])[queue].claim_stopped is not None for queue in queues)
         try:
@@ -166,8 +154,14 @@ class StoreMachine(Sides):
             assert stopped, "refused though it is not switched off"
             return
         ids = [one.job.id for one in lent]
-        if any((which, queue) in self.behind for queue in queues):
-            assert enough(lent, ready, limit, self.engine, bool(self.suspects & {*queues})), (
+        behind = any((which, queue) in self.behind for queue in queues)
+        ready = [entry for queue in queues for entry in self.to_be_had(queue, ids, behind)]
+        if behind:
+            limited = any(limits_of(self.model, queue).running for queue in queues)
+            open_ones = [queue for queue in queues if left(self.model, queue) > 0]
+            loose = [entry for queue in open_ones for entry in self.to_be_had(queue, ids, behind, bounded=False)]
+            assert not limited or all(sum(one.job.queue == queue for one in lent) <= left(self.model, queue) for queue in queues)
+            assert enough(lent, loose if limited else ready, limit, self.engine, limited or bool(self.suspects & {*queues})), (
                 f"handed out {ids} of {[entry.job.id for entry in ready]}"
             )
             if len(lent) < limit and not any(one.deaths for one in lent):
@@ -196,7 +190,8 @@ class StoreMachine(Sides):
     @precondition(lambda self: self.twins)
     @act(which=STORE, queue=st.sampled_from(QUEUES), several=SEVERAL, lease=LEASE)
     def pick(self, which: int, queue: str, several: list[int], lease: float) -> None:
-        ids, holder = self.ids(several), self.holder(which)
+        self.drop_expired(which)
+        ids, holder = self.pickable(self.ids(several)), self.holder(which)
         answers = self.both(lambda: self.model.pick(queue, ids, lease, holder), lambda: self.stores[which].pick(queue, ids, lease, holder))
         assert answers is not None
         self.given_back(which, queue)
@@ -365,7 +360,8 @@ class StoreMachine(Sides):
         ended = self.stores[which].wait(queues, timeout)
         now = self.clock.now()
         assert now <= begun + timeout + TICK
-        late = [max(begun, e.due) for q in queues for e in self.ready(q) if e.due < now - TICK and not e.deaths]
+        due = [e for q in queues if limits_of(self.model, q) == ANY for e in lendable(self.model, q, self.ready(q))]
+        late = [max(begun, e.due) for e in due if e.due < now - TICK and not e.deaths]
         if not ended:
             assert now >= begun + timeout - TICK, "it gave up before its time"
             assert not late, "it slept though something was due"

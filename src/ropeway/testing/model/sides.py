@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from ...errors import BadValue, RopewayError, Stopped
 from ...ids import IdMaker
 from ...job import Attempt, Job, State
-from ...store import Ack, Entry, Handback, Holder, Lent, Query, Store
+from ...store import ANY, Ack, Entry, Feature, Handback, Holder, Lent, Query, Store
 from ...stores import open_store
 from ..clock import FakeClock
 from .compare import entries_alike, lent_alike, ordered, tally, turn, wanted
 from .engine import Engine, EngineFactory
+from .places import left, lendable
 from .world import BIG, KEYS, QUEUES, Past, Wish
 
 T = TypeVar("T")
@@ -83,6 +84,10 @@ class Sides(RuleBasedStateMachine):
         assert answers[1] == answers[0], f"the model answers {answers[0]}, the engine {answers[1]}"
         return answers[0]
 
+    def has(self, feature: Feature) -> bool:
+        """Whether the engine has what the model has."""
+        return feature in self.stores[0].features
+
     def holder(self, which: int, bound: bool = True) -> Holder:
         return Holder(f"host:{which}:{self.generation[which]}", bound)
 
@@ -102,11 +107,16 @@ class Sides(RuleBasedStateMachine):
                 ttl=wish.ttl,
                 keep=wish.keep,
                 once=wish.once,
+                lane=wish.lane if self.has(Feature.LANES) else "",
             )
             for _ in range(2)
         )
         self.twins.append((one, two))
         return one, two
+
+    def content(self, job: Job, body: bytes) -> Job:
+        """A job with that body for an edit: all else is what is kept of it, or is not to be taken over."""
+        return Job(job.id, job.queue, body, headers=dict(job.headers), ttl=job.ttl, keep=15.0, task="t", priority=99, lane="other")
 
     def brought(self, job: Job, past: Past) -> Entry:
         """The job as it stood elsewhere. It is stamped, as whoever put it there has it."""
@@ -153,6 +163,25 @@ class Sides(RuleBasedStateMachine):
             return []
         found = self.model.browse(Query(queues=(queue,), states=frozenset({State.READY}), limit=None))
         return sorted((entry for entry in found if wanted(entry, self.clock.now())), key=turn)
+
+    def to_be_had(self, queue: str, given: Sequence[str], behind: bool, *, bounded: bool = True) -> list[Entry]:
+        """What of it lanes and limits let out, if the engine may have handed out `given`."""
+        any_next = behind or self.engine.lanes_hand_over
+        found = lendable(self.model, queue, self.ready(queue), given, any_next=any_next)
+        return found[: max(0, left(self.model, queue))] if bounded else found
+
+    def pickable(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Without those whose lane an engine that hands its place over may have given to another."""
+        if not self.engine.lanes_hand_over:
+            return tuple(ids)
+        waiting = [entry for queue in QUEUES for entry in self.ready(queue) if entry.job.lane]
+        rivals = {
+            entry.job.id
+            for entry in waiting
+            if any(o.job.lane == entry.job.lane and o.job.queue == entry.job.queue and o.job.id != entry.job.id for o in waiting)
+        }
+        delayed = {e.job.id for e in self.model.browse(replace(ALL, states=frozenset({State.DELAYED}))) if e.job.lane}
+        return tuple(job_id for job_id in ids if job_id not in rivals | delayed)
 
     def take(self, ids: Iterable[str], lease: float, holder: Holder) -> list[Lent]:
         """By id, from the model."""
@@ -236,6 +265,7 @@ class Sides(RuleBasedStateMachine):
                 counts, plain = store.counts([queue])[queue], tally(entry for entry in whole if entry.job.queue == queue)
                 switches = self.model.counts([queue])[queue]
                 plain.put_stopped, plain.claim_stopped = switches.put_stopped, switches.claim_stopped
+                plain.limits = switches.limits
                 assert counts == plain, f"counts says {counts}, browse {plain}"
             assert store.queues() == self.model.queues()
             assert store.notes.notes("") == self.model.notes.notes("")
@@ -253,6 +283,8 @@ class Sides(RuleBasedStateMachine):
 
     def drain(self, store: Store) -> None:
         store.pause(QUEUES, put=False, claim=False)
+        if self.has(Feature.LIMITS):
+            store.limit(QUEUES, ANY)
         self.let_pass(400.0)
         store.requeue(replace(ALL, states=frozenset({State.DEAD, State.DELAYED})))
         while lent := store.claim(QUEUES, 5, 30.0, self.holder(0)):

@@ -35,6 +35,7 @@ class Wish(Struct, frozen=True):
     keep: float = 0.0
     once: bool = False
     big: bool = False
+    lane: str = ""
 
 
 _QUEUE, _PRIORITY, _TTL = st.sampled_from(QUEUES), often(50, 10, 90), often(0.0, 20.0)
@@ -48,11 +49,12 @@ WISH: SearchStrategy[Wish] = st.builds(
     keep=often(0.0, 15.0, 60.0),
     once=SELDOM,
     big=st.sampled_from([False] * 11 + [True]),
+    lane=often("", "x", "y"),
 )
 WISHES = st.lists(WISH, min_size=1, max_size=4)
 BATCH = st.builds(  # of jobs that go into one part
     lambda wish, count: [wish] * count,
-    st.builds(Wish, queue=_QUEUE, priority=_PRIORITY, delay=often(0.0, 3.0), ttl=_TTL),
+    st.builds(Wish, queue=_QUEUE, priority=_PRIORITY, delay=often(0.0, 3.0), ttl=_TTL, lane=often("", "", "x")),
     st.integers(2, 4),
 )
 
