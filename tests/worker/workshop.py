@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ropeway.errors import Discard, RetryLater
 from ropeway.retry import Retry
-from ropeway.tasks import Tasks, current_claim
+from ropeway.tasks import TaskClaim, Tasks, current_claim
 
 tasks = Tasks()
 seen: contextvars.ContextVar[int] = contextvars.ContextVar("seen", default=0)
@@ -183,3 +183,45 @@ def measures(body: str) -> int:
 @tasks.task
 def puts() -> None:
     nothing.put(1)
+
+
+@tasks.task(batch=10, batch_wait=0.2, keep="1h", retry=1)
+def sums(pairs: list[tuple[int, int]]) -> list[dict[str, int] | Exception]:
+    """Negative ones fail, a pair of zeros fails them all, and 666 ends the process."""
+    if (0, 0) in pairs:
+        raise ValueError("a pair of zeros")
+    if any(a == 666 for a, _ in pairs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [ValueError(f"negative {a}") if a < 0 else {"sum": a + b, "of": len(pairs)} for a, b in pairs]
+
+
+@tasks.task(batch=50, batch_wait=0.2, keep="1h")
+async def lengths(words: list[str]) -> list[int]:
+    await asyncio.sleep(0.001)
+    return [len(word) for word in words]
+
+
+@tasks.task(batch=5, batch_wait=0.1, keep="1h")
+def ids(claims: list[TaskClaim]) -> list[str]:
+    return [f"{claim.id} {claim.data['args']}" for claim in claims]
+
+
+@tasks.task(batch=5, batch_wait=0.1)
+def nothing_said(numbers: list[int]) -> None: ...
+
+
+@tasks.task(batch=3, batch_wait=0.1, retry=1)
+def too_few(numbers: list[int]) -> list[int]:
+    return numbers[1:]
+
+
+@tasks.task(batch=4, batch_wait=0.1, retry=1, timeout=0.3)
+def slow_batch(numbers: list[int]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        pass
+
+
+@tasks.task(batch=4, batch_wait=0.1, retry=1, timeout=0.3)
+async def slow_abatch(numbers: list[int]) -> None:
+    await asyncio.sleep(60)

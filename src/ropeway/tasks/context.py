@@ -12,6 +12,7 @@ from ..handle import pack_progress
 from ..options import PLAIN
 from ..store import Ack
 from ..unique import kept
+from .lost import Lost
 
 if TYPE_CHECKING:
     from ..worker.run import Run
@@ -24,11 +25,13 @@ _INSTEAD = {"ack": "return the result, or ack with tx=", "nack": 'raise RetryLat
 class TaskClaim(Claim[Any]):
     """The claim that a worker holds for the job now running: to look at, to extend, to tell progress by. The worker settles it."""
 
-    __slots__ = ("run",)
+    __slots__ = ("lost", "run")
 
     def __init__(self, run: Run) -> None:
         super().__init__(run.shift.link, run.lent, lease=run.shift.lease)
         self.run = run
+        self.lost = Lost(run)
+        """True once another may hold the job: whatever this run does will not be recorded, and it should end. Also an event to wait on."""
 
     @staticmethod
     def of(run: Run) -> TaskClaim:
@@ -42,11 +45,6 @@ class TaskClaim(Claim[Any]):
     def stopping(self) -> bool:
         """The worker was told to stop: what does not end within its grace time is given back and run again."""
         return self.run.shift.stopping
-
-    @property
-    def lost(self) -> bool:
-        """Another may hold the job by now: whatever this run does will not be recorded. It should end."""
-        return self.run.lost
 
     def progress(self, value: object) -> None:
         """Tell how far the run is, any small JSON value: a caller hears it at once, `Handle.progress` reads it."""

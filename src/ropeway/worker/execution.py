@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..calls.wire import Failure
@@ -12,12 +12,11 @@ from ..failure import one_line
 from ..job import JSON
 from ..middleware import compose
 from ..names import shown
-from ..retry import Retry
 from ..tasks import Task, TaskClaim, Tasks
 from ..tasks.context import running
 from .judge import Judge
 from .replies import runnable
-from .run import Run
+from .run import End, Run, Verdict
 
 if TYPE_CHECKING:
     from .background import Background
@@ -38,12 +37,14 @@ class Work(Protocol):
 class Bound:
     """A task as this worker runs it: all that depends on the task alone, made when it is first met."""
 
-    __slots__ = ("call", "decode", "retry")
+    __slots__ = ("arguments", "batching", "call", "decode", "retry")
 
-    def __init__(self, decode: Callable[[Run, bytes], Any], call: Callable[[Run], Any], retry: Retry | None) -> None:
+    def __init__(self, task: Task[..., Any, Any], decode: Callable[[Run, bytes], Any], call: Callable[[Run], Any]) -> None:
         self.decode = decode
         self.call = call
-        self.retry = retry
+        self.retry = task.retry
+        self.arguments = task.arguments
+        self.batching = task.batching
 
 
 class TaskWork:
@@ -61,14 +62,65 @@ class TaskWork:
     def __call__(self, run: Run) -> None:
         try:
             bound = self._bound.get(run.lent.job.task) or self._find(run)
-            if bound is not None and self._decode(run, bound):
+            if bound is None:
+                return
+            if bound.batching is not None:
+                self.batch((run,))
+            elif self._decode(run, bound):
                 self._call(run, bound)
         except BaseException as error:  # noqa: BLE001 - a fault of ours must not end the slot and leave the job without a word
             self._judge.raised(run, error)
 
+    def batch(self, runs: Sequence[Run]) -> None:
+        """One call for all, each settled by itself. The first leads: it is whose claim the middleware sees."""
+        fit: list[Run] = []
+        try:
+            bound = self._bound.get(runs[0].lent.job.task) or self._find(runs[0])
+            if bound is None:
+                for run in runs[1:]:
+                    self._find(run)
+                return
+            fit = self._gathered(runs, bound)
+            if fit:
+                running.set(fit[0])
+                self._settled(fit, bound, bound.call(fit[0]))
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is the failure of all that have not ended
+            self._all_raised(fit or runs, error)
+        for run in fit:
+            self._over(run)
+
     def close(self) -> None:
         if self._background is not None:
             self._background.close()
+
+    # Several at once
+
+    def _gathered(self, runs: Sequence[Run], bound: Bound) -> list[Run]:
+        """Those whose arguments fit; the first of them has the list for the call."""
+        batching = bound.batching
+        assert batching is not None
+        fit = [run for run in runs if self._decode(run, bound)]
+        if fit:
+            fit[0].given = [TaskClaim.of(run) if batching.of_claims else batching.item(bound.arguments, run.given) for run in fit]
+        return fit
+
+    def _settled(self, runs: Sequence[Run], bound: Bound, answer: Any) -> None:
+        assert bound.batching is not None
+        if runs[0].verdict is Verdict.TIMEOUT:
+            raise TimeoutError
+        for run, result in zip(runs, bound.batching.results(answer, len(runs)), strict=True):
+            if isinstance(result, BaseException):
+                self._judge.raised(run, result)
+            else:
+                self._judge.done(run, result)
+
+    def _all_raised(self, runs: Sequence[Run], error: BaseException) -> None:
+        first = runs[0]
+        for run in runs:
+            if run.end is End.OPEN:
+                if first.verdict in (Verdict.TIMEOUT, Verdict.RETURNED):  # what ended the call ended it for all
+                    run.verdict, run.deadline = run.verdict or first.verdict, first.deadline
+                self._judge.raised(run, error)
 
     # The steps
 
@@ -82,7 +134,7 @@ class TaskWork:
             self._judge.refused(run, text)
             return None
         try:
-            bound = Bound(self._reader(task), self._through_middleware(task, self._caller(task)), task.retry)
+            bound = Bound(task, self._reader(task), self._through_middleware(task, self._caller(task)))
         except BadValue as error:
             self._judge.refused(run, one_line(error))
             return None
@@ -149,7 +201,7 @@ class TaskWork:
     def _caller(self, task: Task[..., Any, Any]) -> Callable[[Run], Any]:
         from inspect import iscoroutinefunction
 
-        function, apply, timeout = runnable(task.function), task.arguments.call, task.timeout
+        function, apply, timeout = runnable(task.function), applied(task), task.timeout
         if iscoroutinefunction(function):
             return self._timed(timeout, lambda run: self._loop().run(run, apply(function, run.given)))
         if timeout is None:
@@ -179,3 +231,12 @@ class TaskWork:
 
             self._watchman = Watchman(self._stuck)
         return self._watchman
+
+
+def applied(task: Task[..., Any, Any]) -> Callable[[Callable[..., Any], Any], Any]:
+    """How its function is called with what `given` holds: the arguments of one job, or the list for several."""
+    return _with_list if task.batch is not None else task.arguments.call
+
+
+def _with_list(function: Callable[..., Any], given: Any) -> Any:
+    return function(given)

@@ -94,6 +94,7 @@ class Run(Struct, gc=False, eq=False):
     claim: Any = None  # what current_claim() answers, made when first asked for
     caller: Caller | None = None  # who waits for the answer
     failure: Failure | None = None  # what to tell the caller
+    group: Any = None  # the runs that it shares one call with, if its task takes several
 
     @property
     def lost(self) -> bool:

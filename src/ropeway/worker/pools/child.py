@@ -25,7 +25,7 @@ from ...link import Link
 from ...store import Lent
 from ...tasks import Task, Tasks
 from .. import app
-from ..execution import TaskWork
+from ..execution import TaskWork, applied
 from ..inbox import Bell
 from ..judge import Judge
 from ..replies import attend, runnable
@@ -157,7 +157,7 @@ class Child:
             self._cell.begin(fit[0].number, now)
             shift.current = fit[0]
             try:
-                if len(runs) == 1:
+                if len(fit) == 1:
                     work(fit[0])
                 else:
                     work.batch(fit)
@@ -257,7 +257,7 @@ class ChildWork(TaskWork):
     def _caller(self, task: Task[..., Any, Any]) -> Callable[[Run], Any]:
         from inspect import iscoroutinefunction
 
-        function, apply = runnable(task.function), task.arguments.call
+        function, apply = runnable(task.function), applied(task)
         if iscoroutinefunction(function):
             return self._timed(task.timeout, lambda run: self._await(run, apply(function, run.given)))
         return self._timed(task.timeout, lambda run: apply(function, run.given))

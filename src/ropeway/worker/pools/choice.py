@@ -10,6 +10,7 @@ from ..execution import TaskWork
 from ..inbox import Inbox
 from ..judge import Judge
 from ..run import Shift
+from .groups import Groups
 from .pool import Pool
 from .threads import ThreadPool
 
@@ -43,7 +44,7 @@ def make_pool(
     if tasks is None:
         raise BadValue("a worker without a runner needs tasks to run")
     if pool == "thread":
-        return ThreadPool(slots or FEW, shift, inbox, judge, lambda stuck: TaskWork(tasks, judge, stuck))
+        return ThreadPool(slots or FEW, shift, inbox, judge, lambda stuck: TaskWork(tasks, judge, stuck), Groups(tasks))
     if pool == "process":
         from .processes import ProcessPool
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ...middleware import compose_awaited
 from ...tasks import Task, TaskClaim, Tasks
 from ...tasks.context import running
-from ..execution import TaskWork
+from ..execution import TaskWork, applied
 from ..judge import Judge
 from ..replies import runnable
 from ..run import Run
@@ -33,6 +33,9 @@ class LoopWork(TaskWork):
             bound = self._bound.get(run.lent.job.task) or self._find(run)
             if bound is None:
                 return
+            if bound.batching is not None:
+                await self.drive_batch((run,))
+                return
             if run.lent.job.source is None:
                 decoded = self._decode(run, bound)
             else:
@@ -45,6 +48,21 @@ class LoopWork(TaskWork):
         else:
             self._judge.done(run, value)
         self._over(run)
+
+    async def drive_batch(self, runs: Sequence[Run]) -> None:
+        """The same for several runs of one task that takes several."""
+        fit: list[Run] = []
+        try:
+            bound = self._bound.get(runs[0].lent.job.task) or self._find(runs[0])
+            assert bound is not None
+            fit = await self._aside.call(lambda: self._gathered(runs, bound)) if _beside(runs) else self._gathered(runs, bound)
+            if fit:
+                running.set(fit[0])
+                self._settled(fit, bound, await bound.call(fit[0]))
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is the failure of all that have not ended
+            self._all_raised(fit or runs, error)
+        for run in fit:
+            self._over(run)
 
     def close(self) -> None:
         super().close()
@@ -63,7 +81,7 @@ class LoopWork(TaskWork):
     def _caller(self, task: Task[..., Any, Any]) -> Awaited:
         from inspect import iscoroutinefunction
 
-        function, apply, timeout = runnable(task.function), task.arguments.call, task.timeout
+        function, apply, timeout = runnable(task.function), applied(task), task.timeout
         if not iscoroutinefunction(function):
             return self._in_thread(function, apply, timeout)
         if timeout is None:
@@ -88,3 +106,8 @@ class LoopWork(TaskWork):
                 self.beside.discard(id(run))
 
         return call
+
+
+def _beside(runs: Sequence[Run]) -> bool:
+    """Whether a body must be read from a disk, which the loop does not wait for."""
+    return any(run.lent.job.source is not None for run in runs)

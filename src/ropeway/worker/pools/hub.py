@@ -1,9 +1,8 @@
 """The hub: one thread that feeds the children of a process pool, hears what they say, and sees to it that they end when they must.
 
 While jobs are short a child has two frames of them, so that it never waits for the next; from some 20 ms on it has one job. What waits in
-a child behind a long one is called back, for another child or for the store. Numbers are given to jobs in the order in which they are
-sent, and each child works in that order, so its cell tells of a dead one which job it was in: that one is charged. Those before it have
-ended without a word and are charged with that; those after it had not begun, and go back uncounted.
+a child behind a long one is called back, for another child or for the store. How runs end that their child does not end is the warden's
+business (warden.py), and how many children there are the crew's (crew.py).
 """
 
 from __future__ import annotations
@@ -23,18 +22,16 @@ from ..judge import Judge
 from ..run import NEVER, End, Run, Shift, Verdict
 from .clerk import Clerk
 from .crew import Crew
-from .frames import Answer, Ask, Back, Broken, Ended, Ends, Hello, Ready, Return, Sent, Unready, Work
+from .frames import Answer, Ask, Back, Batch, Broken, Ended, Ends, Hello, Ready, Return, Sent, Unready, Work
+from .groups import Group, Groups, fit
 from .kid import Kid
 from .outlet import Outlet
 from .wake import Wake
+from .warden import Warden
 
 LONG = 0.02  # seconds of a job from which on it is sent alone
 FRAME = 0.01  # seconds of work in a frame
 MOST, MOST_BYTES = 100, 1 << 20  # in a frame
-TICK = 0.05  # between two looks at runs with a timeout, while it is not known when it is over
-STALLED = 0.02  # seconds that jobs may wait behind one in a child while another child is idle
-TO_END = 1.0  # seconds from SIGTERM to SIGKILL
-TO_END_LOST = 2.0
 
 
 class Hub:
@@ -49,6 +46,7 @@ class Hub:
         judge: Judge,
         tasks: Tasks,
         hand: deque[Run],
+        groups: Groups,
         report: Callable[[Run], None],
         *,
         max_jobs: int | None,
@@ -59,11 +57,14 @@ class Hub:
         self._inbox = inbox
         self._judge = judge
         self._hand = hand
+        self._groups = groups
+        self._gathering: list[Group] = []
         self._report = report
         self._policies = {task.name: task.retry for task in tasks if task.retry is not None}
-        self._limits = {task.name: task.timeout for task in tasks if task.timeout is not None}
-        self._crew = Crew(slots, tasks, spare=bool(self._limits), max_jobs=max_jobs, max_memory=max_memory)
-        self._clerk = Clerk(shift)
+        limits = {task.name: task.timeout for task in tasks if task.timeout is not None}
+        self._crew = crew = Crew(slots, tasks, spare=bool(limits), max_jobs=max_jobs, max_memory=max_memory)
+        self._clerk = clerk = Clerk(shift)
+        self._warden = Warden(crew, shift, judge, groups, clerk, limits, lambda kid: self._recall(kid, to_hand=True), report)
         self._pace = Appetite(slots)
         self._orders: deque[Callable[[], object]] = deque()
         self._wake = Wake()
@@ -115,7 +116,7 @@ class Hub:
             for kid in self._crew.kids:
                 kid.kill()
             for run in [run for kid in self._crew.kids for run in kid.outstanding.values()]:
-                self._give_back(run)
+                self._warden.give_back(run)
             raise
         finally:
             self._crew.dismiss(self._shift.boot())
@@ -131,17 +132,22 @@ class Hub:
             for kid in crew.kids:
                 kid.cell.stop()
         crew.fill(now)
+        if self._gathering:
+            self._batches(now)
         if self._hand:
             self._feed(now)
+            self._batches(now)
         hungry, before = not self._hand and crew.idle(), self.hungry
         self.hungry = hungry
         if hungry and not before:
             self._inbox.hungry()
-        until = min(self._look(now), crew.next_look(now))
+        until = min(self._warden.look(now, bool(self._hand)), crew.next_look(now))
+        for group in self._gathering:
+            until = min(until, group.until) if group.until > now else until
         crew.listen(self._wake)
         with self._wake:
             seconds = 0.0 if self._orders or self._closed else max(0.0, min(until - now, 3600.0))
-            if self._hand and crew.takes_more(self._frame()):
+            if (self._hand and crew.takes_more(self._frame())) or (self._full() and crew.idle()):
                 seconds = 0.0
             ready = crew.poll.poll(seconds * 1000)
         for fd, event in ready:
@@ -149,9 +155,9 @@ class Hub:
                 continue
             if event & select.POLLOUT:
                 found.flush()
-            self._hear(found)
-            if found.gone or fd in crew.exits:
-                self._bury(found)
+            self._hear(found, dry=fd in crew.exits)
+            if (found.gone or fd in crew.exits) and found in crew.kids:
+                self._warden.bury(found)
 
     # Feeding
 
@@ -168,7 +174,7 @@ class Hub:
             if not hand:
                 return
             if kid.outstanding:
-                if not short or len(kid.outstanding) > size or kid.recalled:
+                if not short or len(kid.outstanding) > size or kid.recalled or kid.batch:
                     continue
             elif crew.busy() >= crew.slots:
                 continue  # the spare
@@ -182,31 +188,72 @@ class Hub:
                 run = self._hand.popleft()
             except IndexError:
                 break
-            if run.verdict:
-                self._overrule(run)
-                continue
-            self._number += 1
-            if not kid.outstanding:
-                run.started = now
-            kid.outstanding[self._number] = run
-            lent, job, path = run.lent, run.lent.job, ""
-            run.retry = self._policies.get(job.task)  # for an end that the child cannot tell of
-            if job.source is not None:
-                path = job.source.path()
-                job = msgspec.structs.replace(job, source=None)
-            size += len(job.body)
-            sent.append(Sent(self._number, job, lent.receipt, lent.attempt, lent.deaths, lent.until, run.taken, path))
+            if run.group is not None:
+                self._gather(run.group, now)
+            elif run.verdict:
+                self._warden.overrule(run)
+            else:
+                if not kid.outstanding:
+                    run.started = now
+                sent.append(self._numbered(kid, run))
+                size += len(sent[-1].job.body)
         if sent:
-            kid.given += len(sent)
-            kid.fed = now
-            kid.send(Work(sent))
-            self._crew.tend(kid, now)
+            self._give(kid, Work(sent), len(sent), now)
+
+    def _numbered(self, kid: Kid, run: Run) -> Sent:
+        self._number += 1
+        kid.outstanding[self._number] = run
+        lent, job, path = run.lent, run.lent.job, ""
+        run.retry = self._policies.get(job.task)  # for an end that the child cannot tell of
+        if job.source is not None:
+            path = job.source.path()
+            job = msgspec.structs.replace(job, source=None)
+        return Sent(self._number, job, lent.receipt, lent.attempt, lent.deaths, lent.until, run.taken, path)
+
+    def _give(self, kid: Kid, message: Work | Batch, count: int, now: float) -> None:
+        kid.given += count
+        kid.fed = now
+        kid.batch = isinstance(message, Batch)
+        kid.send(message)
+        self._crew.tend(kid, now)
+
+    # Several in one call
+
+    def _gather(self, group: Group, now: float) -> None:
+        self._gathering.append(group)
+        group.take(now, self._wake.ring)
+
+    def _full(self) -> bool:
+        return any(group.is_full for group in self._gathering)
+
+    def _batches(self, now: float) -> None:
+        """Those that are full, or have waited, each to a child that is idle."""
+        for group in list(self._gathering):
+            if not group.is_full and now < group.until:
+                continue
+            kid = next((kid for kid in self._crew.fit() if not kid.outstanding), None)
+            if kid is None or self._crew.busy() >= self._crew.slots:
+                return
+            self._gathering.remove(group)
+            start, ended = fit(group.close(), now, self._shift.lease / 3)
+            for run in ended:
+                if run.verdict:
+                    self._judge.overruled(run)
+                run.ended = now
+                self._report(run)
+            for run in start:
+                run.started = now
+            if start:
+                kid.group = group
+                self._give(kid, Batch([self._numbered(kid, run) for run in start]), len(start), now)
+            else:
+                group.over()
 
     # Hearing
 
-    def _hear(self, kid: Kid) -> None:
+    def _hear(self, kid: Kid, *, dry: bool) -> None:
         try:
-            for message in kid.read():
+            for message in kid.read(dry=dry):
                 self._heard(kid, message)
         except Broken as error:
             self._crew.warn("a child of the process pool said what nobody understands (%s), and is ended", error)
@@ -221,6 +268,8 @@ class Hub:
             if spent:
                 self._pace.ended(len(spent), sum(spent))
             self._next(kid)
+            if kid.group is not None and not kid.outstanding:
+                kid.over()
             self._crew.tend(kid, self._shift.boot())
         elif isinstance(message, Ask):
             self._asked(kid, message)
@@ -272,7 +321,7 @@ class Hub:
     def call_back(self) -> None:
         """Ask for all that has not begun, to give it back to the store."""
         for kid in self._crew.kids:
-            if len(kid.outstanding) > 1:
+            if len(kid.outstanding) > 1 and not kid.batch:
                 self._recall(kid, to_hand=False)
 
     def _recall(self, kid: Kid, *, to_hand: bool) -> None:
@@ -292,126 +341,15 @@ class Hub:
             if kid.to_hand and not run.verdict and not self._shift.stopping:
                 self._hand.appendleft(run)
             else:
-                self._give_back(run)
+                self._warden.give_back(run)
         for run in list(kid.outstanding.values()):
             if run.verdict:
                 self.stop(run)  # it had begun meanwhile
 
-    def _give_back(self, run: Run) -> None:
-        run.started = 0.0
-        if run.verdict:
-            self._judge.overruled(run)
-        else:
-            run.hand_back()
-        run.ended = self._shift.boot()
-        self._report(run)
-
-    def _overrule(self, run: Run) -> None:
-        self._judge.overruled(run)
-        run.ended = self._shift.boot()
-        self._report(run)
-
-    # Ending runs
-
     def stop(self, run: Run) -> None:
-        """End this one, whose verdict stands: ask it first, so that it can tidy up, and kill its child when it does not."""
-        for kid in self._crew.kids:
-            for number, one in kid.outstanding.items():
-                if one is not run:
-                    continue
-                if kid.cell.begun()[0] != number:
-                    self._recall(kid, to_hand=True)
-                elif run.verdict is Verdict.TIMEOUT:
-                    kid.kill()
-                elif kid.kill_at == NEVER:
-                    kid.cell.tell(number, run.verdict)
-                    kid.terminate()
-                    kid.kill_at = self._shift.boot() + (TO_END_LOST if run.verdict is Verdict.LOST else TO_END)
-                return
-
-    def _look(self, now: float) -> float:
-        """See to whoever is late; when to look again."""
-        until = NEVER
-        stalled = False
-        for kid in self._crew.kids:
-            if now >= kid.kill_at:
-                kid.kill_at = NEVER
-                kid.kill()
-            until = min(until, kid.kill_at)
-            if not kid.outstanding or kid.killed:
-                continue
-            if self._limits:
-                until = min(until, self._time(kid, now))
-            if kid.pending:
-                stalled = True
-        if stalled and not self._hand and self._crew.idle():
-            for kid in self._crew.kids:
-                if kid.pending and now - max(kid.cell.begun()[1], kid.fed) >= STALLED:
-                    self._recall(kid, to_hand=True)
-            until = min(until, now + STALLED)
-        return until
-
-    def _time(self, kid: Kid, now: float) -> float:
-        """The deadline of what this child is in: SIGKILL when it is over, once two looks have agreed on it."""
-        number, start = kid.cell.begun()
-        run = kid.outstanding.get(number)
-        limit = None if run is None else self._limits.get(run.lent.job.task)
-        if run is None or limit is None:
-            return now + TICK
-        run.deadline = start + limit
-        if now < run.deadline:
-            kid.late = 0
-            return run.deadline + 0.0005
-        if kid.late != number:
-            kid.late = number
-            return now + 0.001
-        run.started = start
-        run.verdict = run.verdict or Verdict.TIMEOUT
-        kid.kill()
-        return NEVER
-
-    # The dead
-
-    def _bury(self, kid: Kid) -> None:
-        """This child has ended: every job that it had is accounted for, and charged at most once."""
-        if kid not in self._crew.kids:
-            return
-        if not kid.gone:
-            self._hear(kid)  # the exit was seen first, there may be words left
-        code = self._crew.bury(kid, self._shift.boot())
-        current, start = kid.cell_at_death
-        for number, run in list(kid.outstanding.items()):
-            if number == current:
-                run.started = start
-            if run.verdict:
-                self._overrule(run)
-            elif number < current:
-                run.started = run.started or start
-                self._judge.failed(run, f"its process ended ({_words(code)}) before it could say how it had gone", outcome="lost")
-                run.ended = self._shift.boot()
-                self._report(run)
-            elif number == current and not kid.killed:
-                self._charge(run, code)
-            else:
-                self._give_back(run)
-        kid.outstanding.clear()
-
-    def _charge(self, run: Run, code: int) -> None:
-        """The process ended under this job. How often that has happened is asked of the store, beside the hub."""
-
-        def errand() -> None:
-            self._judge.crashed(run, f"its process ended: {_words(code)}", self._clerk.crashes(run))
-            run.ended = self._shift.boot()
-            self._report(run)
-
-        self._clerk.send(errand)
+        """End this one, whose verdict stands."""
+        self._warden.stop(run)
 
     def resize(self, slots: int) -> None:
         """Have so many children at work."""
         self._crew.slots = slots
-
-
-def _words(code: int) -> str:
-    from ..process import ended
-
-    return ended(code)

@@ -14,6 +14,7 @@ from typing import Any
 from ..run import NEVER, Run
 from .cell import new_cell
 from .frames import Buffer, Leave, ToChild, framed, from_child
+from .groups import Group
 
 _READ = 1 << 18
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -56,7 +57,8 @@ class Kid:
         self.pid = self._process.pid
         self.outputs = {out: 1, err: 2}  # its pipes, and where they lead
         self.outstanding: dict[int, Run] = {}  # by number, in order: sent, and not answered for
-        self.batches: dict[int, int] = {}  # of a batch's first number: its last one
+        self.batch = False  # these are one batch:
+        self.group: Group | None = None
         self.ready = False
         self.error = ""  # why it is not
         self.given = self.done = 0  # jobs sent, and answered for
@@ -87,7 +89,7 @@ class Kid:
     @property
     def pending(self) -> int:
         """How many of its jobs have not begun, as far as is known here."""
-        return 0 if self.recalled else max(0, len(self.outstanding) - 1)
+        return 0 if self.recalled or self.batch else max(0, len(self.outstanding) - 1)
 
     def whose(self) -> str:
         """The id of the job that it is in; for the thread that reads its output."""
@@ -96,6 +98,12 @@ class Kid:
         except ValueError:  # it was closed
             return ""
         return run.lent.job.id if run is not None else ""
+
+    def over(self) -> None:
+        """The batch that it had, if it had one, has left it."""
+        if self.group is not None:
+            self.group.over()
+        self.group, self.batch = None, False
 
     def send(self, message: ToChild) -> None:
         """Write as much as it takes now, and keep the rest for `flush`."""
@@ -120,8 +128,9 @@ class Kid:
             if not self._out[0]:
                 del self._out[0]
 
-    def read(self) -> Iterator[Any]:
-        """Its messages, until there is nothing more to read for now; `gone` when there never will be. Raises Broken."""
+    def read(self, *, dry: bool) -> Iterator[Any]:
+        """Its messages, until there is nothing more to read for now (`dry`: ask again to be sure); `gone` when there never will be.
+        Raises Broken."""
         while True:
             try:
                 data = self._socket.recv(_READ)
@@ -133,7 +142,7 @@ class Kid:
                 self.gone = True
                 return
             yield from self._buffer.feed(data)
-            if len(data) < _READ:
+            if len(data) < _READ and not dry:
                 return
 
     def leave(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context, copy_context
 
 from ...errors import ConfigError
@@ -19,6 +19,7 @@ from ..inbox import Inbox
 from ..judge import Judge
 from ..run import NEVER, Run, Shift, Verdict
 from .coroutines import LoopWork
+from .groups import Group, Groups, fit
 from .pool import expired
 
 TICK = 0.05
@@ -31,8 +32,6 @@ class LoopPool:
 
     Raises ConfigError when uvloop is asked for and not there."""
 
-    crowd = room = 0
-
     def __init__(self, slots: int, shift: Shift, inbox: Inbox, judge: Judge, tasks: Tasks, *, fast: bool = False) -> None:
         self.slots = slots
         self.stuck = 0
@@ -42,6 +41,8 @@ class LoopPool:
         self._work = LoopWork(tasks, judge, self._abandon, self._watch)
         self._hand: deque[Run] = deque()
         self._running: dict[int, Run] = {}  # by id(); who pops a run is the one who reports it
+        self._groups = Groups(tasks)
+        self._busy = 0  # slots taken; the loop's own count
         self._tasks: dict[int, asyncio.Task[None]] = {}  # of all that go on, the disowned too
         self._deadlines: dict[int, Run] = {}
         self._told: dict[int, float] = {}  # when a run past its deadline was cancelled
@@ -54,20 +55,32 @@ class LoopPool:
         self._context = copy_context()
 
     def take(self, runs: Sequence[Run]) -> None:
-        self._hand.extend(runs)
+        self._hand.extend(self._groups.sort(runs) if self._groups else runs)
         self._call(self._feed)
 
+    @property
+    def crowd(self) -> int:
+        return self._groups.crowd
+
+    @property
+    def room(self) -> int:
+        return self._groups.room
+
     def stop(self, run: Run) -> bool:
+        if run.group is not None:  # a call for several ends when all of them are to
+            if not run.group.agreed():
+                return True
+            run = run.group.runs[0]
         if id(run) not in self._tasks or id(run) in self._work.beside:
             return False
         self._call(self._cancel, id(run))
         return True
 
     def waiting(self) -> int:
-        return len(self._hand)
+        return len(self._hand) + self._groups.waiting
 
     def hungry(self) -> bool:
-        return not self._hand and len(self._running) < self.slots
+        return not self._hand and self._busy < self.slots
 
     def recall(self) -> list[Run]:
         back: list[Run] = []
@@ -75,7 +88,7 @@ class LoopPool:
             try:
                 back.append(self._hand.pop())
             except IndexError:
-                return back
+                return self._groups.recalled(back) if self._groups else back
 
     def running(self) -> list[Run]:
         return list(self._running.values())
@@ -111,8 +124,8 @@ class LoopPool:
 
     def _feed(self) -> None:
         """Start what fits."""
-        hand, going = self._hand, self._running
-        while hand and len(going) < self.slots:
+        hand = self._hand
+        while hand and self._busy < self.slots:
             try:
                 run = hand.popleft()
             except IndexError:  # it was recalled
@@ -121,30 +134,79 @@ class LoopPool:
 
     def _start(self, run: Run) -> None:
         now = self._shift.boot()
+        if run.group is not None:
+            self._busy += 1
+            self._go(run, self._gather(run, run.group))
+            return
         if run.verdict:
             self._judge.overruled(run)
         elif not expired(run, now, self._shift.lease / 3):
-            assert self._loop is not None and self._context is not None
             run.started = now
             self._running[id(run)] = run
-            self._tasks[id(run)] = self._loop.create_task(self._drive(run), name=run.lent.job.id, context=self._context.copy())
+            self._busy += 1
+            self._go(run, self._drive(run))
             return
         run.ended = now
         self._inbox.report(run)
 
+    def _go(self, run: Run, coroutine: Coroutine[None, None, None]) -> None:
+        assert self._loop is not None and self._context is not None
+        self._tasks[id(run)] = self._loop.create_task(coroutine, name=run.lent.job.id, context=self._context.copy())
+
     async def _drive(self, run: Run) -> None:
         await self._work.drive(run)
+        self._leave(run)
+        if self._running.pop(id(run), None) is not None:
+            run.ended = self._shift.boot()
+            self._inbox.report(run)
+            self._freed()
+
+    async def _gather(self, run: Run, group: Group) -> None:
+        """Wait for more of them, then do all in one call."""
+        loop, full = asyncio.get_running_loop(), asyncio.Event()
+        group.take(self._shift.boot(), lambda: self._call(full.set))
+        timer = loop.call_later(max(0.0, group.until - self._shift.boot()), full.set)
+        await full.wait()
+        timer.cancel()
+        now = self._shift.boot()
+        start, ended = fit(group.close(), now, self._shift.lease / 3)
+        for one in ended:
+            if one.verdict:
+                self._judge.overruled(one)
+        self._report_all(ended)
+        for one in start:
+            one.started = now
+            self._running[id(one)] = one
+        if start:
+            if start[0] is not run:  # the leader may have ended: the task goes by the name of the first that is left
+                self._tasks[id(start[0])] = self._tasks.pop(id(run))
+            await self._work.drive_batch(start)
+        self._leave(start[0] if start else run)
+        left = [one for one in start if self._running.pop(id(one), None) is not None]
+        self._report_all(left)
+        group.over()
+        if left or not start:
+            self._freed()
+
+    def _leave(self, run: Run) -> None:
         key = id(run)
         del self._tasks[key]
         if run.deadline != NEVER:
             self._deadlines.pop(key, None)
             self._told.pop(key, None)
-        if self._running.pop(key, None) is not None:
-            run.ended = self._shift.boot()
+
+    def _report_all(self, runs: Sequence[Run]) -> None:
+        now = self._shift.boot()
+        for run in runs:
+            run.ended = now
             self._inbox.report(run)
+
+    def _freed(self) -> None:
+        """A slot has nothing to do any more."""
+        self._busy -= 1
         if self._hand:
             self._feed()
-        elif len(self._running) < self.slots:
+        elif self._busy < self.slots:
             self._inbox.hungry()
 
     def _cancel(self, key: int) -> None:
@@ -179,12 +241,14 @@ class LoopPool:
 
     def _abandon(self, run: Run) -> None:
         """It did not end at its timeout, whatever was tried: settle it as timed out, and let it be."""
-        if self.disown(run):
+        ended = [one for one in (run.group.runs if run.group is not None else (run,)) if self.disown(one)]
+        for one in ended:
+            one.verdict, one.deadline = one.verdict or run.verdict, run.deadline
+            self._judge.overruled(one)
+        self._report_all(ended)
+        if ended:
             self.stuck += 1
-            self._judge.overruled(run)
-            run.ended = self._shift.boot()
-            self._inbox.report(run)
-            self._call(self._feed)
+            self._call(self._freed)
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
         assert self._loop is not None

@@ -13,9 +13,17 @@ class Pool(Protocol):
     """It takes claims, stops one, and reports outcomes (to the inbox it was made with)."""
 
     slots: int  # how many run at once
-    crowd: int  # how many more runs have started than slots are taken: the mates in batches
-    room: int  # how many more would go into batches that are open
     stuck: int  # how many slots hang in runs that were given up, and were replaced
+
+    @property
+    def crowd(self) -> int:
+        """How many more runs have started than slots are taken: the mates in batches."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many more would go into batches that wait for them in a slot."""
+        ...
 
     def take(self, runs: Sequence[Run]) -> None:
         """Run these, as slots become free."""

@@ -20,6 +20,7 @@ from ..judge import Judge
 from ..run import Run, Shift
 from ..signals import in_thread
 from .frames import Hello, policy_of
+from .groups import Groups
 from .hub import Hub
 from .outlet import Outlet
 
@@ -29,7 +30,7 @@ class ProcessPool:
 
     Raises ConfigError when the tasks cannot be found by another process."""
 
-    crowd = room = stuck = 0
+    stuck = 0  # what hangs is killed
 
     def __init__(
         self,
@@ -50,8 +51,9 @@ class ProcessPool:
         self._inbox = inbox
         self._owned: dict[int, Run] = {}  # by id(); who pops a run is the one who reports it
         self._hand: deque[Run] = deque()
+        self._groups = Groups(tasks)
         self._outlet: Outlet | None = None
-        self._hub = Hub(slots, shift, inbox, judge, tasks, self._hand, self._report, max_jobs=max_jobs, max_memory=max_memory)
+        self._hub = Hub(slots, shift, inbox, judge, tasks, self._hand, self._groups, self._report, max_jobs=max_jobs, max_memory=max_memory)
 
     def open(self) -> None:
         """Start the children, and wait until one has loaded the tasks. Raises ConfigError when it could not."""
@@ -63,10 +65,18 @@ class ProcessPool:
             self.close()
             raise ConfigError(f"a process of the pool could not load the tasks, so nothing was run: {error}")
 
+    @property
+    def crowd(self) -> int:
+        return self._groups.crowd
+
+    @property
+    def room(self) -> int:
+        return self._groups.room
+
     def take(self, runs: Sequence[Run]) -> None:
         for run in runs:
             self._owned[id(run)] = run
-        self._hand.extend(runs)
+        self._hand.extend(self._groups.sort(runs) if self._groups else runs)
         self._hub.nudge()
 
     def stop(self, run: Run) -> bool:
@@ -76,20 +86,19 @@ class ProcessPool:
         return True
 
     def waiting(self) -> int:
-        return len(self._hand) + self._hub.pending()
+        return len(self._hand) + self._groups.waiting + self._hub.pending()
 
     def hungry(self) -> bool:
         return self._hub.hungry
 
     def recall(self) -> list[Run]:
-        back: list[Run] = []
+        leaders: list[Run] = []
         while True:
             try:
-                run = self._hand.pop()
+                leaders.append(self._hand.pop())
             except IndexError:
                 break
-            if self.disown(run):
-                back.append(run)
+        back = [run for run in (self._groups.recalled(leaders) if self._groups else leaders) if self.disown(run)]
         if self._hub.pending() or self._shift.stopping:
             self._hub.order(self._hub.call_back)
         return back
