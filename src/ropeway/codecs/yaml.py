@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,13 +14,30 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from types import ModuleType
 
+_LINE_ENDS = frozenset("\r\x85\u2028\u2029")
 _NATIVE = (bytes, date, datetime)  # what YAML has forms of its own for
 
 
 def encode(data: object) -> bytes:
     """YAML, with the keys in their order."""
-    text: str = library().safe_dump(msgspec.to_builtins(data, builtin_types=_NATIVE), allow_unicode=True, sort_keys=False)
+    plain = msgspec.to_builtins(data, builtin_types=_NATIVE)
+    text: str = library().dump(plain, Dumper=_dumper(), allow_unicode=True, sort_keys=False)
     return text.encode()
+
+
+@cache
+def _dumper() -> Any:
+    """A SafeDumper that escapes the line ends of Unicode, which would be folded into spaces otherwise."""
+    yaml = library()
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[name-defined, misc]
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if _LINE_ENDS & set(value) else None)
+
+    Dumper.add_representer(str, text)
+    return Dumper
 
 
 def decoder(into: Any) -> Callable[[bytes], Any]:

@@ -8,8 +8,8 @@ The body of a job that runs a task is one of these, the first being what `put` m
     {"args": [42], "kwargs": {"lang": "de"}}    both; what `put` makes for functions with *args, **kwargs or names that are only places
     (nothing)                                   no arguments
 
-The last form is only understood where the function has no parameter called args or kwargs. Raw bytes are the one argument themselves; a
-pickle is always of the third form.
+The last form is only understood where the function has no parameter called args or kwargs, or where `put` itself makes it, with both.
+Raw bytes are the one argument themselves; a pickle is always of the third form.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from inspect import Parameter, signature
+from functools import partial
+from inspect import Parameter, getattr_static, isfunction, ismethod, signature
 from operator import attrgetter
-from typing import Any, Union, get_type_hints
+from typing import Any, ParamSpecArgs, ParamSpecKwargs, Union, Unpack, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -46,14 +47,17 @@ class Arguments:
         self._hints = _hints(function, self._parameters)
         self._places: tuple[str, ...] = ()
         self._apply: Callable[[Callable[..., Any], Any], Any] = _by_place((), ())
-        self._form = self._struct() if all(p.kind in _BY_NAME for p in self._parameters.values()) else None
+        plain = all(p.kind in _BY_NAME and not n.startswith("__") for n, p in self._parameters.items())  # a Struct has those names itself
+        self._form = self._struct() if plain else None
         for template in templates:
             self._check(template)
         if self._form is not None:
             try:
                 self._read = _JSON.decoder(self._form)
             except TypeError as error:
-                raise BadValue(f"task {name}: JSON cannot carry its arguments: {error}") from None
+                raise BadValue(f"task {name}: its arguments cannot be checked: {error}") from None
+        else:
+            self._check_types()
         self._readers: dict[str, Callable[[bytes], Any]] = {}
 
     # At the put
@@ -114,7 +118,7 @@ class Arguments:
             except Exception as error:  # noqa: BLE001 - the bytes may be anything
                 return self._otherwise(body, by, error)
         args, kwargs = self._open(body, by)
-        return self._checked(self._bind(args, kwargs, BadBody))
+        return self._checked(self._bind(args, kwargs, BadBody), by)
 
     def call(self, function: Callable[..., Any], values: Any) -> Any:
         """Call the function with what `decode` answered."""
@@ -134,8 +138,8 @@ class Arguments:
         args, kwargs = self._open(body, by, error)
         bound = self._bind(args, kwargs, BadBody)
         try:
-            return msgspec.convert(bound.arguments, self._form)
-        except (msgspec.MsgspecError, RecursionError) as wrong:
+            return msgspec.convert(bound.arguments, self._form, str_keys=by.name == "json")
+        except Exception as wrong:  # noqa: BLE001 - a type of the user's may check itself, and raise anything
             raise self._bad(wrong) from None
 
     def _open(self, body: bytes, by: Codec, before: Exception | None = None) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -145,8 +149,9 @@ class Arguments:
             raise self._bad(error) from None
         if isinstance(raw, list):
             return raw, {}
-        own = not by.objects and _ENVELOPE & self._parameters.keys() - self._stars
-        if isinstance(raw, dict) and raw and raw.keys() <= _ENVELOPE and not own:
+        own = _ENVELOPE & self._parameters.keys() - self._stars
+        ours = raw.keys() == _ENVELOPE and (by.objects or self._form is None) if isinstance(raw, dict) else False
+        if isinstance(raw, dict) and raw and raw.keys() <= _ENVELOPE and (ours or not own):
             args, kwargs = raw.get("args", []), raw.get("kwargs", {})
             if isinstance(args, list | tuple) and isinstance(kwargs, dict) and all(isinstance(name, str) for name in kwargs):
                 return args, kwargs
@@ -165,12 +170,12 @@ class Arguments:
         except TypeError as error:
             raise kind(f"task {self.name}: {error}; put it as the function would be called") from None
 
-    def _checked(self, bound: Any) -> Any:
+    def _checked(self, bound: Any, by: Codec) -> Any:
         for name, value in bound.arguments.items():
             into = _collected(self._parameters[name].kind, self._hints[name])
             try:
-                bound.arguments[name] = msgspec.convert(value, into)
-            except (msgspec.MsgspecError, RecursionError) as error:
+                bound.arguments[name] = msgspec.convert(value, into, str_keys=by.name == "json")
+            except Exception as error:  # noqa: BLE001 - a type of the user's may check itself, and raise anything
                 raise self._bad(f"{name}: {error}") from None
         return bound
 
@@ -211,6 +216,13 @@ class Arguments:
         self._apply = _by_name(tuple(self._parameters)) if own_defaults else _by_place(self._places, words)
         return msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False)
 
+    def _check_types(self) -> None:
+        for name, parameter in self._parameters.items():
+            try:
+                msgspec.json.Decoder(_collected(parameter.kind, self._hints[name]))
+            except TypeError as error:
+                raise BadValue(f"task {self.name}: its argument {name} cannot be checked: {error}") from None
+
     def _check(self, template: str) -> None:
         for _, field, _, _ in string.Formatter().parse(template):
             if field is not None and field.partition(".")[0].partition("[")[0] not in self._parameters:
@@ -224,7 +236,7 @@ def type_of(function: Callable[..., Any], name: str) -> Any:
 
 def result_type(function: Callable[..., Any]) -> Any:
     """What the function says it returns; Any when it says nothing, or what JSON cannot carry."""
-    hint = _hints(function, ("return",))["return"]
+    hint = function if isinstance(function, type) else _hints(function, ("return",))["return"]
     try:
         msgspec.json.Decoder(hint)
     except (TypeError, ValueError):
@@ -234,6 +246,11 @@ def result_type(function: Callable[..., Any]) -> Any:
 
 def _collected(kind: object, hint: Any) -> Any:
     """The type of what a parameter of this kind collects, when each item is of the type `hint`."""
+    if get_origin(hint) is Unpack:  # **options: Unpack[Options], and *args: *Ts, of which nothing is known
+        (hint,) = get_args(hint)
+        return hint if kind is Parameter.VAR_KEYWORD else Any
+    if isinstance(hint, ParamSpecArgs | ParamSpecKwargs):  # a wrapper that takes whatever comes
+        return Any
     if kind is Parameter.VAR_POSITIONAL:
         return tuple.__class_getitem__((hint, ...))
     return dict.__class_getitem__((str, hint)) if kind is Parameter.VAR_KEYWORD else hint
@@ -272,6 +289,12 @@ def _by_name(names: tuple[str, ...]) -> Callable[[Callable[..., Any], Any], Any]
 
 def _hints(function: Callable[..., Any], names: Iterable[str]) -> dict[str, Any]:
     """The type of each of these; Any for one without a hint, and for one whose hint names what is only imported for type checkers."""
+    while isinstance(function, partial):
+        function = function.func
+    if not isinstance(function, type) and ismethod(call := getattr(function, "__call__", None)):  # noqa: B004 - an object's own
+        function = call
+    if isinstance(function, type) and isfunction(init := getattr_static(function, "__init__")):
+        function = init
     try:
         known = get_type_hints(function, include_extras=True)
     except Exception:  # noqa: BLE001 - a hint is an expression of the user's and may raise anything

@@ -308,7 +308,16 @@ class Handles(list[Handle[R]]):
 
 
 def _named(function: Callable[..., Any], name: str | None) -> str:
-    return name or str(getattr(function, "__name__", type(function).__name__))
+    """The name that jobs know it by. Raises BadValue for a function without one, and for a method of no object."""
+    own = getattr(function, "__name__", None)
+    if not name and not own:
+        raise BadValue(f"{function!r:.80} has no name of its own: give it one: task(name=...)")
+    code, where = getattr(function, "__code__", None), getattr(function, "__qualname__", "").rpartition(".")[0]
+    first = code.co_varnames[:1] if code is not None and code.co_argcount else ()
+    if first in (("self",), ("cls",)) and where and not where.endswith("<locals>") and getattr(function, "__self__", None) is None:
+        what = f"{function.__qualname__} is a method, and a job has no {first[0]} to call it on"
+        raise BadValue(f"{what}: register the bound one, or a function")
+    return name or str(own)
 
 
 def _policy(retry: Retry | int | None) -> Retry | None:

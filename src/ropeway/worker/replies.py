@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from functools import wraps
-from inspect import isasyncgenfunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isgeneratorfunction, ismethod
 from typing import Any
 
 from ..calls.failures import message_of, types_of
@@ -112,7 +112,9 @@ def _post(run: Run, caller: Caller, kind: Kind, body: bytes, content_type: str, 
 
 def runnable(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as workers run it. One that yields is gone through, and its items go to whoever wants them; its result is what it
-    returns, None for `async def`. Any other is itself."""
+    returns, None for `async def`. An object that can be called is its call, which may be awaited. Any other is itself."""
+    if not isinstance(function, type) and ismethod(call := getattr(function, "__call__", None)):  # noqa: B004 - an object's own
+        function = call
     if isgeneratorfunction(function):
         return _gone_through(function)
     if isasyncgenfunction(function):
