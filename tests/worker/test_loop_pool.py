@@ -320,7 +320,7 @@ def test_a_blocked_loop_keeps_its_lease(memory: Link, start: Start) -> None:
     @tasks.task(retry=Retry(1))
     async def blocks() -> None:
         runs.append(1)
-        time.sleep(2.5)
+        threading.Event().wait(2.5)
 
     blocks.put()
     workers = [start(memory, tasks, ["default"], pool="async", lease=1) for _ in range(2)]

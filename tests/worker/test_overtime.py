@@ -129,6 +129,32 @@ def test_a_function_that_cannot_be_timed_out_is_left_behind(
     assert (counters.done, counters.buried, counters.lost, counters.ran) == (1, 1, 0, 2), "settled once"
 
 
+def test_a_worker_with_too_many_hanging_slots_ends_to_be_started_anew(
+    memory: Link, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ropeway.worker.timeouts.GRACE", 0.1)
+    tasks, link = Tasks(memory), memory
+    lock, left = threading.Lock(), threading.Semaphore(0)
+    lock.acquire()
+
+    @tasks.task(timeout=0.1, retry=1)
+    def hangs() -> None:
+        try:
+            with lock:
+                pass
+        finally:
+            left.release()
+
+    hangs.map([]) or [hangs.put() for _ in range(2)]
+    running = start(link, tasks, ["default"], concurrency=2)
+    assert running.end(60) == 0
+    assert running.worker.post.outgrown
+    assert "cannot be ended" in caplog.text
+    assert running.worker.counters.buried == 2
+    lock.release()
+    assert left.acquire(timeout=40) and left.acquire(timeout=40)
+
+
 def test_a_coroutine_times_out(link: Link, tasks: Tasks, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has begun long before its time is up, or there would be nothing for it to clean up."""
     monkeypatch.setattr("ropeway.worker.background.GRACE", 0.5)

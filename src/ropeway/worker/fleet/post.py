@@ -22,13 +22,15 @@ def kind_of(pool: object) -> str:
     return pool if isinstance(pool, str) else "thread" if pool is None else "command"
 
 
+HUNG = 2  # runs that hang, at least, before a worker ends for it
 BY_ORDER, BY_SWITCH = "order", "switch"  # why a worker is paused: it was told so itself, or the whole store is
 
 
 class Post:
     """Ties a worker to the fleet. `start` before its first claim, `beat` each second or so from one thread, `leave` at the end.
 
-    `max_memory`: bytes of memory beyond which it finishes what it holds and ends, to be started anew; `outgrown` says that it did.
+    `max_memory`: bytes of memory beyond which it finishes what it holds and ends, to be started anew, as it does when as many runs hang as
+    it has slots; `outgrown` says that it did.
     """
 
     def __init__(
@@ -68,13 +70,23 @@ class Post:
         """What is to be done now and then. Never raises."""
         self._presence.beat()
         self._tidying.at_times()
-        if self._max_memory is not None and not self.outgrown and (size := meter.memory()) > self._max_memory:
-            self.outgrown = True
-            self._journal.warn("%d MiB of memory are over the limit; it ends when its jobs have", size >> 20)
-            self._landing.quiet()
+        if not self.outgrown:
+            self._look_at_itself()
         if (state := self.state()) != self._told:
             self._told = state
             self.on_state(state)
+
+    def _look_at_itself(self) -> None:
+        """Too large, or too many threads that hang in runs which were given up: a fresh process is better."""
+        hung = self._pool().stuck
+        if self._max_memory is not None and (size := meter.memory()) > self._max_memory:
+            self._journal.warn("%d MiB of memory are over the limit; it ends when its jobs have", size >> 20)
+        elif hung >= max(HUNG, self._pool().slots):
+            self._journal.warn("%d jobs hang that did not end at their timeouts, and cannot be ended; it ends when the others have", hung)
+        else:
+            return
+        self.outgrown = True
+        self._landing.quiet()
 
     def leave(self) -> None:
         """It is no longer there."""
