@@ -39,6 +39,7 @@ class Crew(Struct):
     lease: float = 2.0
     rough: bool = True
     seed: int = 1
+    lanes: int = 0  # of each producer, all of whose jobs go into them: to one queue, due at once, none urgent
 
 
 def fork(crew: Crew, who: str, run: Callable[[Crew, str], None]) -> int:
@@ -86,7 +87,7 @@ def producer(jobs: int) -> Callable[[Crew, str], None]:
         left = jobs
         while left:
             size = min(left, dice.choice((1, 1, 1, 2, 5, 20)))
-            _put(store, ledger, [_job(crew, dice, new_id) for _ in range(size)])
+            _put(store, ledger, [_job(crew, dice, new_id) if not crew.lanes else _in_lane(crew, who, dice, new_id) for _ in range(size)])
             left -= size
         store.close()
 
@@ -99,9 +100,15 @@ def _job(crew: Crew, dice: Random, new_id: IdMaker) -> Job:
     return Job(new_id(), dice.choice(crew.queues), dice.randbytes(dice.randint(0, 300)), delay=delay, priority=priority)
 
 
+def _in_lane(crew: Crew, who: str, dice: Random, new_id: IdMaker) -> Job:
+    number = dice.randrange(crew.lanes)
+    return Job(new_id(), crew.queues[number % len(crew.queues)], dice.randbytes(dice.randint(0, 300)), lane=f"{who}.{number}")
+
+
 def _put(store: Store, ledger: Ledger, jobs: list[Job]) -> None:
     ids = [job.id for job in jobs]
-    ledger.write("put.call", ids=ids, digests=[digest(job.body) for job in jobs])
+    lanes = [job.lane for job in jobs] if any(job.lane for job in jobs) else []
+    ledger.write("put.call", ids=ids, digests=[digest(job.body) for job in jobs], lanes=lanes)
     try:
         answers = store.put(jobs)
     except StoreError as error:

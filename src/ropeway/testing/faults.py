@@ -12,69 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import cast
 
 from msgspec.structs import replace
 
 from ..errors import RopewayError, Stopped
 from ..job import Job, State
-from ..store import Ack, Counts, Entry, Handback, Holder, Lent, Query, Store
+from ..store import ANY, Ack, Counts, Entry, Handback, Holder, Lent, Query, Store
+from .faulty import Faulty, fresh
 
-THIRD = 3  # where each third call goes wrong
-LONG = 600.0  # seconds: a lease that nobody will see the end of
 SHORT_BODY = 65_536  # bytes
-NOBODY = Holder("nobody", bound=False)
-
-
-class Faulty:
-    """A store with a fault. Each subclass says in its first line what it breaks; all else goes to the store as it came."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._calls = 0
-        self._last: dict[str, Lent] = {}  # by job id: what was lent here last
-        self._lent: dict[str, Lent] = {}  # by receipt
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def third(self) -> bool:
-        """Whether this is the call that goes wrong."""
-        self._calls += 1
-        return self._calls % THIRD == 0
-
-    def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
-        return self.remembered(self._store.claim(queues, limit, lease, holder))
-
-    def remembered(self, lent: list[Lent]) -> list[Lent]:
-        """The same, kept in mind for a fault that needs to know."""
-        for one in lent:
-            self._last[one.job.id] = self._lent[one.receipt] = one
-        return lent
-
-    def waiting(self, queues: Sequence[str], state: State) -> list[Entry]:
-        """The jobs in that state, in the order in which the queues were named."""
-        found: list[Entry] = []
-        for queue in queues:
-            found += self._store.browse(Query(queues=(queue,), states=frozenset({state}), limit=None))
-        return found
-
-    def taken(self, queue: str, job_id: str, lease: float = LONG, holder: Holder = NOBODY) -> list[Lent]:
-        """That job by its id, if it waits."""
-        return [one for one in self._store.pick(queue, [job_id], lease, holder) if one is not None]
-
-    def put_instead(self, jobs: Sequence[Job], others: Sequence[Job]) -> list[bool]:
-        """Put other jobs in place of these, which look as if they had been."""
-        answers = self._store.put(others)
-        for job, other in zip(jobs, others, strict=True):
-            job.created, job.due = other.created, other.due
-        return answers
-
-
-def fresh(job: Job, **fields: Any) -> Job:
-    """A copy that was never put."""
-    return replace(job, **{"created": 0.0, "due": 0.0, **fields})
-
 
 # -- putting
 
@@ -172,6 +119,36 @@ class SwitchIgnored(Faulty):
                 return self._store.claim(queues, limit, lease, holder)
             finally:
                 self._store.pause(queues, claim=True, reason="why")
+
+
+class LaneOfTwo(Faulty):
+    """two jobs of one lane run at once"""
+
+    def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
+        with self.wide_lanes(queues):
+            return self._store.claim(queues, limit, lease, holder)
+
+
+class RetryLeavesLane(Faulty):
+    """a job that is given back loses its lane, and another overtakes it"""
+
+    def nack(self, handbacks: Sequence[Handback]) -> list[bool]:
+        with self.wide_lanes({self._lent[one.receipt].job.queue for one in handbacks if one.receipt in self._lent}):
+            return self._store.nack(handbacks)
+
+
+class LimitNotKept(Faulty):
+    """a queue at its limit lends one more"""
+
+    def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
+        lent = self._store.claim(queues, limit, lease, holder)
+        counts = self._store.counts(queues)
+        for queue in [queue for queue in queues if counts[queue].limits.running and len(lent) < limit]:
+            self._store.limit([queue], ANY)
+            for entry in self.waiting([queue], State.READY)[:1] if counts[queue].claim_stopped is None else ():
+                lent += self.taken(queue, entry.job.id, lease, holder)
+            self._store.limit([queue], counts[queue].limits)
+        return lent
 
 
 class DeathNotTold(Faulty):
@@ -361,6 +338,9 @@ FAULTS: dict[str, type[Faulty]] = {
     "unordered": Unordered,
     "too-early": TooEarly,
     "switch-ignored": SwitchIgnored,
+    "lane-of-two": LaneOfTwo,
+    "retry-leaves-lane": RetryLeavesLane,
+    "limit-not-kept": LimitNotKept,
     "death-not-told": DeathNotTold,
     "sleeps-on": SleepsOn,
     "stale-ack": StaleAck,

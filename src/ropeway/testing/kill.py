@@ -24,6 +24,7 @@ from ..stores import open_store
 from .crew import DONE, Crew, fork, producer, worker
 from .history import KINDS, Verdict, judge
 from .ledger import Ledger, last_word, lines_of, read
+from .order import overtaken
 
 SHARE = 200  # jobs a producer puts before it ends and another begins
 STUCK = 60.0  # seconds until nobody puts and nobody is killed any more, beyond the patience: a share of jobs takes its time
@@ -41,6 +42,7 @@ class Plan(Struct):
     seed: int = 1
     lease: float = 2.0
     patience: float = 30.0
+    lanes: int = 0  # of each producer
 
 
 class Report(Struct):
@@ -61,7 +63,7 @@ class Run:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
         open_store(plan.url).close()  # opens nothing; its modules are loaded once, and not by each process that is forked
-        self.crew = Crew(plan.url, folder, lease=plan.lease, seed=plan.seed)
+        self.crew = Crew(plan.url, folder, lease=plan.lease, seed=plan.seed, lanes=plan.lanes)
         self.dice = Random(plan.seed)
         self.ledger = Ledger(folder, "nemesis")
         self.people: dict[int, str] = {}  # by pid
@@ -79,7 +81,9 @@ class Run:
             left = self._drain()
         finally:
             self._end_all()
-        verdict = judge(read(self.folder), left)
+        lines = read(self.folder)
+        verdict = judge(lines, left)
+        self.faults += overtaken(lines)
         return Report(verdict, time.monotonic() - begun, self.faults, self.folder)
 
     # -- the crew
@@ -271,6 +275,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, help="SIGKILLs (default: one for 50 jobs)")
     parser.add_argument("--stops", type=int, help="SIGSTOPs past the lease (default: one for 20 kills)")
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
+    parser.add_argument("--lanes", type=int, default=0, help="so many of each producer, for all of its jobs: their order is judged, too")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="what the dice begin with (default: the time; it is printed)")
     parser.add_argument("--short", action="store_true", help="10 processes, 2,000 jobs")
     asked = parser.parse_args(arguments)
@@ -282,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     url = asked.url or f"dir:{folder}/spool"
     (folder / "ledger").mkdir()
     print(f"{asked.processes} processes, {asked.jobs:,} jobs, {kills} kills, {stops} stops on {url}, seed {asked.seed}", flush=True)
-    report = run(Plan(url, asked.processes, asked.jobs, kills, stops, asked.seed, asked.lease), folder / "ledger")
+    report = run(Plan(url, asked.processes, asked.jobs, kills, stops, asked.seed, asked.lease, lanes=asked.lanes), folder / "ledger")
     print(shown(report))
     if report:
         shutil.rmtree(folder)

@@ -37,6 +37,7 @@ class Line(Struct, omit_defaults=True):
     untils: list[float] = []  # claim, extend.ok: end of the lease
     called: float = 0.0  # claim: when the call began
     victim: str = ""  # kill, stop
+    lanes: list[str] = []  # put.call
 
 
 class Ledger:

@@ -51,17 +51,25 @@ class Operating:
         self.station.ring(64)
 
     def purge(self, states: frozenset[State]) -> int:
-        """Remove all waiting jobs of these states, part by part."""
-        gone = 0
-        run = self.room.run("p")
+        """Remove all waiting jobs of these states, part by part. The end of one may bring another of its lane back, past which the walk may
+        be by then."""
+        gone, lanes = 0, self.station.lanes
         with self.room.lock:
-            for seen in self.station.looking.waiting():
-                if seen.state not in states:
-                    continue
-                held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, run, LEASE)
-                if held is not None:
-                    gone += self.station.settling.remove(held)
+            lanes.woke = True
+            while lanes.woke:
+                lanes.woke = False
+                gone += self._purge(states)
             self.station.tree.forget()
+        return gone
+
+    def _purge(self, states: frozenset[State]) -> int:
+        gone, run = 0, self.room.run("p")
+        for seen in self.station.looking.waiting():
+            if seen.state not in states:
+                continue
+            held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, run, LEASE)
+            if held is not None:
+                gone += self.station.settling.remove(held)
         return gone
 
     def delete(self, query: Query) -> int:
