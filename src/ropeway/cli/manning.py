@@ -14,6 +14,7 @@ from .session import Session
 from .verdict import USAGE, Failure
 
 if TYPE_CHECKING:
+    from ..link import Link
     from ..worker import Worker
 
 SOME_DEAD = 10
@@ -23,6 +24,7 @@ Started = Callable[[], None]
 _HANDED_ON = {
     "pool": "--pool", "concurrency": "--concurrency", "retries": "--retries", "backoff": "--backoff", "lease": "--lease",
     "grace": "--grace", "poll": "--poll", "max_jobs": "--max-jobs", "max_memory": "--max-memory",
+    "max_jobs_per_child": "--max-jobs-per-child",
 }  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def supervise(session: Session, options: dict[str, Any], started: Started) -> in
         watching.close()
 
 
-def run_one(session: Session, worker: Worker, options: dict[str, Any], started: Started) -> int:
+def run_one(worker: Worker, link: Link, options: dict[str, Any], started: Started) -> int:
     """Run this worker here. SIGHUP: it stops as by SIGTERM, and the program is started anew in its place, with the same pid."""
     from ..worker.fleet import title
     from ..worker.signals import Terminal
@@ -114,7 +116,7 @@ def run_one(session: Session, worker: Worker, options: dict[str, Any], started: 
     started()
     code = worker.run()
     if again and code in (0, SOME_DEAD):
-        session.close()
+        link.close()
         sys.stdout.flush()
         words = [word for word in sys.orig_argv[1:] if word != "--background"]
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - this very program

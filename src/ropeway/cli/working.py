@@ -16,6 +16,7 @@ from .verdict import USAGE, Failure
 
 if TYPE_CHECKING:
     from ..broker import Broker
+    from ..link import Link
     from ..worker import CommandRunner, Worker
 
 
@@ -31,11 +32,18 @@ def work(session: Session, command: list[str] | None, options: dict[str, Any]) -
         setup(level="error" if session.quiet else "debug" if session.verbose else None)
         if supervised:
             return supervise(session, options, started)
-        return run_one(session, _worker(session, command, options), options, started)
+        worker, link = _worker(session, command, options)
+        try:
+            return run_one(worker, link, options, started)
+        finally:
+            link.close()
 
 
-def _worker(session: Session, command: list[str] | None, options: dict[str, Any]) -> Worker:
-    more: dict[str, Any] = {name: options[name] for name in ("lease", "grace", "max_jobs", "max_memory") if options[name] is not None}
+def _worker(session: Session, command: list[str] | None, options: dict[str, Any]) -> tuple[Worker, Link]:
+    """What is to run, and the connection that it runs on."""
+    more: dict[str, Any] = {
+        name: options[name] for name in ("lease", "grace", "max_jobs", "max_memory", "max_jobs_per_child") if options[name] is not None
+    }
     more |= {"drain": options["drain"], "progress": options["progress"] and is_terminal(sys.stderr) and not session.quiet}
     retry = {name: options[key] for name, key in (("attempts", "retries"), ("base", "backoff")) if options[key] is not None}
     if retry:
@@ -49,7 +57,7 @@ def _worker(session: Session, command: list[str] | None, options: dict[str, Any]
         pool = options["pool"] or broker.config.worker.options().get("pool")
         at_once = options["concurrency"] or (options["jobs"] if pool == "process" else None)
         more |= {name: value for name, value in (("pool", options["pool"]), ("concurrency", at_once)) if value}
-        return broker.worker(*patterns, **more)
+        return broker.worker(*patterns, **more), broker.link
     from ..worker import Worker
     from ..worker.fleet.weights import split
 
@@ -59,7 +67,7 @@ def _worker(session: Session, command: list[str] | None, options: dict[str, Any]
     settings = {**session.config.worker.options(), **more, "pool": _runner(command or [], options)}
     settings.setdefault("concurrency", 1)
     session.link.url = _polled(session.link.url, options["poll"])
-    return Worker(session.link, None, patterns, **settings)
+    return Worker(session.link, None, patterns, **settings), session.link
 
 
 def _polled(url: str, poll: float | None) -> str:
@@ -79,7 +87,7 @@ def _check(command: list[str] | None, options: dict[str, Any]) -> None:
             if command
             else "work what? Give a command (ropeway work mails -- ./send-mail) or --app MODULE:BROKER; nothing was started",
         )
-    if command and (wrong := [name for name in ("pool", "concurrency", "reload", "max_memory") if options[name]]):
+    if command and (wrong := [name for name in ("pool", "concurrency", "reload", "max_memory", "max_jobs_per_child") if options[name]]):
         raise Failure(USAGE, f"--{wrong[0].replace('_', '-')} is for tasks, and so for --app; nothing was started")
     own = [name for name in ("feed", "persistent", "timeout") if options[name]]
     if options["app"] and own:

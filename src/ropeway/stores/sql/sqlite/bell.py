@@ -6,6 +6,7 @@ The glance needs no help from those who put: a job that an application has inser
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from ....bells.place import SleepingPlace
 from ..waiting import Bell
 from .drivers import Connection
 
+YOUNG = 60.0  # seconds for which an empty folder is left alone
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -57,10 +59,14 @@ class HostBell(Bell):
                     self._bells[queue].withdraw(place)
 
     def ring(self, queues: Sequence[str]) -> None:
-        if self._on:
-            for queue, jobs in Counter(queues).items():
-                with suppress(OSError):
-                    self._bell(queue).ring(jobs)
+        if not self._on:
+            return
+        if len(queues) == 1 and self._pid == os.getpid() and (bell := self._bells.get(queues[0])) is not None:
+            bell.ring(1)
+            return
+        for queue, jobs in Counter(queues).items():
+            with suppress(OSError):
+                self._bell(queue).ring(jobs)
 
     def _bell(self, queue: str) -> datagram.Bell:
         if self._pid != os.getpid():  # our parent's announcements are not ours to withdraw
@@ -72,7 +78,25 @@ class HostBell(Bell):
             self._fds.append(os.open(folder, _FOLDER))
             bell = self._bells[queue] = datagram.Bell(self._fds[-1], self._mode)
             bell.tidy(shared=False)
+            if _is_private(queue):
+                self._sweep()
         return bell
+
+    def _sweep(self) -> None:
+        """Remove the folders of private queues whose owner died: nobody else ever opens them."""
+        for name in os.listdir(self._above):
+            folder = f"{self._above}/{name}"
+            if not name.startswith(self._prefix) or not _is_private(name.removeprefix(self._prefix)):
+                continue
+            with suppress(OSError):
+                if time.time() - os.stat(folder, follow_symlinks=False).st_mtime < YOUNG:
+                    continue  # perhaps made a moment ago, by one who is about to announce himself in it
+                opened = os.open(folder, _FOLDER)
+                try:
+                    datagram.Bell(opened, self._mode).tidy(shared=False)
+                finally:
+                    os.close(opened)
+                os.rmdir(folder)  # only when it is empty
 
     def stirred(self, place: SleepingPlace) -> bool:
         try:
@@ -88,11 +112,19 @@ class HostBell(Bell):
     def close(self) -> None:
         if self._pid != os.getpid():
             return
-        for bell in self._bells.values():
+        for queue, bell in self._bells.items():
             bell.close()
+            if _is_private(queue):
+                with suppress(OSError):
+                    os.rmdir(f"{self._above}/{self._prefix}{queue}")
         while self._fds:
             os.close(self._fds.pop())
         self._bells.clear()
         if self._eye is not None:
             self._eye.close()
             self._eye = None
+
+
+def _is_private(queue: str) -> bool:
+    """Whether a queue is that of one process alone, such as `_orders.ID`: nobody waits there, or puts, once that one is gone."""
+    return queue.startswith("_") and "." in queue
