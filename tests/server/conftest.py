@@ -48,7 +48,10 @@ class Server:
         try:
             connection.request(method, path, body, known)
             response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+            endless = response.status == 200 and response.getheader("content-type") == "application/x-ndjson"
+            return Answer(
+                response.status, {name.lower(): value for name, value in response.getheaders()}, b"" if endless else response.read()
+            )
         finally:
             connection.close()
 

@@ -1,0 +1,107 @@
+"""What the old routes count and remember beside the jobs: ends by queue and by worker, policies, virtual queues. Kept as notes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ...broker import Broker
+from ...durations import LONGEST
+from ...errors import RopewayError
+
+FLUSH = 1.0  # seconds after which counters are written down; what a killed server has counted since is lost, and nothing else
+_HEAD = "classic/"
+
+
+class Tally(Struct):
+    """Ends, as one queue or one worker has seen them."""
+
+    processed: int = 0
+    failed: int = 0
+    started: float = 0.0  # of a worker: when it registered
+    queues: list[str] = []
+
+
+class Facts:
+    """Read from the notes when first asked for, written back a moment after they have changed."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._known: dict[str, Any] = {}
+        self._changed: set[str] = set()
+        self._flushing: asyncio.Task[None] | None = None
+
+    def now(self) -> float:
+        """The moment, as the store's side has it."""
+        return self._broker.link.clock.now()
+
+    async def tally(self, kind: str, name: str) -> Tally:
+        """The counters of a queue ("counts") or a worker ("worker"), to be changed in place and then `touch`ed."""
+        key = f"{_HEAD}{kind}/{name}"
+        found = self._known.get(key)
+        if found is None:
+            note = (await asyncio.to_thread(self._broker.notes.notes, key)).get(key)
+            found = self._known.setdefault(key, _read(note, Tally) or Tally())
+        tally: Tally = found
+        return tally
+
+    async def count(self, queue: str, worker: str = "", *, processed: int = 0, failed: int = 0) -> None:
+        """So many jobs of the queue have ended, as that worker says."""
+        for kind, name in (("counts", queue), ("worker", worker)):
+            if not name:
+                continue
+            tally = await self.tally(kind, name)
+            tally.processed += processed
+            tally.failed += failed
+            if kind == "worker" and queue not in tally.queues:
+                tally.queues = [*tally.queues, queue][-100:]
+            self.touch(kind, name)
+
+    def touch(self, kind: str, name: str) -> None:
+        """It has changed."""
+        self._changed.add(f"{_HEAD}{kind}/{name}")
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.ensure_future(self._flush())
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(FLUSH)
+        changed, self._changed = self._changed, set()
+        for key in changed:
+            if key in self._known:
+                try:
+                    await asyncio.to_thread(self._broker.notes.note, key, msgspec.json.encode(self._known[key]), LONGEST)
+                except RopewayError:
+                    self._changed.add(key)  # counters are not worth a failure
+
+    async def forget(self, kind: str, name: str) -> bool:
+        """Drop it; whether it was there."""
+        key = f"{_HEAD}{kind}/{name}"
+        here = self._known.pop(key, None) is not None
+        self._changed.discard(key)
+        return await asyncio.to_thread(self._broker.notes.forget, key) or here
+
+    async def names(self, kind: str) -> list[str]:
+        """All that are known of a kind."""
+        head = f"{_HEAD}{kind}/"
+        noted = await asyncio.to_thread(self._broker.notes.notes, head)
+        return sorted({key.removeprefix(head) for key in (*noted, *self._known) if key.startswith(head)})
+
+    async def text(self, kind: str, name: str) -> list[str]:
+        """A list of names that is kept: the members of a virtual queue, the policy of a queue."""
+        key = f"{_HEAD}{kind}/{name}"
+        note = (await asyncio.to_thread(self._broker.notes.notes, key)).get(key)
+        return _read(note, list[str]) or []
+
+    async def write(self, kind: str, name: str, value: list[str]) -> None:
+        """Keep such a list."""
+        await asyncio.to_thread(self._broker.notes.note, f"{_HEAD}{kind}/{name}", msgspec.json.encode(value), LONGEST)
+
+
+def _read(note: bytes | None, kind: Any) -> Any:
+    try:
+        return None if note is None else msgspec.json.decode(note, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
