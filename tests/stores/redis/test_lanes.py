@@ -17,6 +17,7 @@ import redis
 from ropeway.store import Ack, Handback, Limits, Query
 from ropeway.stores import open_store
 from ropeway.stores.redis import RedisStore
+from ropeway.testing.clock import FakeClock
 from ropeway.testing.contract.harness import HOLDER
 from ropeway.testing.crew import DONE, Crew, fork
 
@@ -182,6 +183,31 @@ def test_a_job_without_a_lane_costs_no_command_more(serve: Serve, opened: Opener
     assert "zlexcount" in laned
     assert "zlexcount" not in plain
     assert sum(plain.values()) < 50, "a few commands for the whole batch of twenty"
+
+
+def test_a_holder_that_will_never_run_again_gives_its_lane_when_its_ttl_ends(url: str, opened: Opener) -> None:
+    """It is due later than that. Whoever waits, waits until then, though all of the lane is parked."""
+    clock = FakeClock()
+    store = opened(url, clock)
+    for edited in (False, True):
+        store.put([make(body=b"1", lane="x", ttl=30.0), make(body=b"2", lane="x")])
+        (first,) = store.claim(["q"], 5, 60.0, HOLDER)
+        edit = make(body=b"new", ttl=20.0) if edited else None
+        store.nack([Handback(first.receipt, 60.0, edit=edit)])
+        assert store.claim(["q"], 5, 60.0, HOLDER) == []
+        assert store.counts(["q"])["q"].delayed == 1
+        begun = clock.boot()
+        while not store.wait(["q"], 600.0):
+            pass
+        assert (20 if edited else 30) - 1 < clock.boot() - begun < 31
+        (second,) = store.claim(["q"], 5, 60.0, HOLDER)
+        assert second.job.body == b"2"
+        assert store.ack([Ack(second.receipt)]) == [True]
+        assert keys_of(url) == []
+    store.put([make(body=b"1", lane="x", ttl=30.0)])
+    store.nack([Handback(store.claim(["q"], 5, 60.0, HOLDER)[0].receipt, 60.0)])
+    assert store.delete(Query(limit=None)) == 1
+    assert keys_of(url) == [], "its alarm goes with it"
 
 
 def test_who_waits_is_woken_when_there_is_room(url: str, opened: Opener) -> None:

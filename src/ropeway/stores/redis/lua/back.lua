@@ -35,12 +35,14 @@ for i = 5, #ARGV, step do
       if has(flags, KEY) then free(0, id, record) end
     else
       due = restore and delay == 0 and math.min(due, now) or now + delay
-      if has(flags, HOLDS) then -- when its ttl ends before that, its lane must not wait for longer
-        local ends = expires(record)
-        if ends and ends < due then due = math.max(ends, now) end
-      end
+      local moment, ends = due, has(flags, HOLDS) and expires(record)
       call('ZADD', KEYS[4], 0, priority .. pack('>I8', due) .. id)
-      if due <= now then ready = ready + 1 elseif not soonest or due < soonest then soonest = due end
+      if ends and ends < due then
+        moment = ends
+        call('ZADD', KEYS[11], 0, alarm(ends, id))
+        call('HSET', KEYS[1], 'a', '')
+      end
+      if moment <= now then ready = ready + 1 elseif not soonest or moment < soonest then soonest = moment end
     end
     call('HSET', KEYS[5], id, priority .. pack('>I8I4I4B', due, attempts, deaths, flags))
     if attempt ~= '' then remember(0, id, attempt) end

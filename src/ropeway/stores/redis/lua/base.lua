@@ -2,7 +2,7 @@
 --
 -- The keys of a queue, all with its name as their hash tag, in this order (a script that is asked of many queues gets a group of twelve each):
 --   1 s  hash    switches: p = why no job is taken in, c = why none is handed out; absent = open. l = the limits, "running lane"; absent =
---                none. x = dropped: whoever puts must name the queue again first
+--                none. x = dropped: whoever puts must name the queue again first. a = there are alarms
 --   2 b  zset    who waits, by the moment at which it will look by itself
 --   3 j  hash    id -> record: due created priority flags [extras] envelope, as it was put
 --   4 w  zset    waiting, all scores 0: priority due id, so that the bytes are the order
@@ -13,6 +13,7 @@
 --   9 d  zset    dead: id by the moment of death
 --  10 e  zset    done: id by the moment at which it is forgotten
 --  11 l  zset    lanes, all scores 0: length lane, then "\0" id of one that has a place in it, or "\1" priority due id of one that is parked
+--                (in front of all lanes: alarms, two zeros, moment, id)
 --  12 p  zset    parked because its lane is full: as w
 --  13 f  zset    who waits for ends, by the moment at which it stops waiting
 -- Moments are whole microseconds; ids are 16 bytes, tokens 8. A script reads before it writes, so that a key of a wrong type fails it whole.

@@ -1,5 +1,5 @@
 -- needs: words base lend
--- rarely: has ring lanes past upcoming meet: rescue sweep limits_of meet settle ring tell upcoming
+-- rarely: has ring lanes past upcoming meet: rescue sweep alarmed limits_of meet settle ring tell upcoming
 -- claim: walk the lanes of each queue (here: one a priority). Where the head of one is not due the whole of it is not.
 -- ARGV 4 limit, 5 lease, 6 token, 7 holder, 8 who has waited ("" = nobody), 9 how long the dead are kept, 10 most bytes of bodies.
 -- Answers {how many queues are switched off, the first reason, member, record, old mark, ...}.
@@ -9,8 +9,8 @@ local out, off, reason = {0, ''}, 0, nil
 local count, parks, rare = 0, 0, nil -- rare: what few calls need
 local tail = token .. pack('>I8', now) .. holder
 for g = 0, #KEYS - 1, 12 do
-  local switches = call('HMGET', KEYS[g + 1], 'c', 'l')
-  local why, kept = switches[1], switches[2]
+  local switches = call('HMGET', KEYS[g + 1], 'c', 'l', 'a')
+  local why, kept, alarm = switches[1], switches[2], switches[3]
   local left = who ~= '' and call('ZREM', KEYS[g + 2], who) == 1
   if why then
     off = off + 1
@@ -20,10 +20,11 @@ for g = 0, #KEYS - 1, 12 do
     if count < limit and room > 0 then
       local late = call('ZRANGEBYSCORE', KEYS[g + 6], '-inf', boot, 'LIMIT', 0, 1)[1]
       local over = dead_keep > 0 or call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 1)[1]
-      if late or over or kept then
+      if late or over or kept or alarm then
         rare = rare or rarely(now, boot, channel)
         if late then rare.rescue(g) end
         if over then rare.sweep(g, dead_keep) end
+        if alarm then rare.alarmed(g) end
         if kept then
           running = rare.limits_of(kept)
           if running > 0 then most = math.min(limit, count + running - call('ZCARD', KEYS[g + 6])) end
@@ -75,7 +76,7 @@ for g = 0, #KEYS - 1, 12 do
     end
     if (lent > 0 or left) and call('EXISTS', KEYS[g + 2]) == 1 then
       rare = rare or rarely(now, boot, channel)
-      local at = rare.upcoming(g, running)
+      local at = rare.upcoming(g, running, nil, alarm and rare.alarmed(g))
       if at <= now then rare.ring(g, 1) else rare.tell(g, at) end
     end
   end

@@ -14,6 +14,12 @@ local function width(g)
   end
   return widths[g]
 end
+-- The moment after which a record must not be handed out; nil: never.
+local function expires(record)
+  local flags = byte(record, 18)
+  if not has(flags, TTL) then return nil end
+  return read('>I8', record, 9) + read('>d', record, 27)
+end
 -- What stands in front of all that belongs to the lane of a record.
 local function lane_of(record)
   local at = 61 + read('>I2', record, 59)
@@ -33,10 +39,14 @@ local function unpark(g, parked)
   call('ZREM', KEYS[g + 12], member)
   call('ZADD', KEYS[g + 4], 0, member)
 end
+-- A job that keeps its lane while it waits, and whose ttl ends before it is due, must leave then: an alarm, in front of all lanes.
+local function alarm(ends, id) return '\0\0' .. pack('>I8', ends) .. id end
+local function alarms(g) return call('ZRANGEBYLEX', KEYS[g + 11], '[\0\0', '(\0\1', 'LIMIT', 0, 1)[1] end
 -- The job has no place in its lane any more; whoever is next may come.
 local function release(g, id, record)
-  local lane = lane_of(record)
+  local lane, ends = lane_of(record), expires(record)
   call('ZREM', KEYS[g + 11], lane .. '\0' .. id)
+  if ends and call('ZREM', KEYS[g + 11], alarm(ends, id)) == 1 and not alarms(g) then call('HDEL', KEYS[g + 1], 'a') end
   local free = places(g, lane)
   if free < 1 then return end
   for _, parked in ipairs(call('ZRANGEBYLEX', KEYS[g + 11], '[' .. lane .. '\1', '(' .. lane .. '\2', 'LIMIT', 0, free)) do

@@ -14,8 +14,8 @@ for g = 0, #KEYS - 1, 12 do
     first = nil
   end
   sweep(g, tonumber(ARGV[6]))
-  local off, kept = unpack(call('HMGET', KEYS[g + 1], 'c', 'l'))
-  local coming = off and now + 3200000000000000 or upcoming(g, (limits_of(kept)), first)
+  local off, kept, alarm = unpack(call('HMGET', KEYS[g + 1], 'c', 'l', 'a'))
+  local coming = off and now + 3200000000000000 or upcoming(g, (limits_of(kept)), first, alarm and alarmed(g))
   if coming <= now then
     due = true
   elseif who ~= '' and each > 0 then

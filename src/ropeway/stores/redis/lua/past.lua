@@ -36,12 +36,6 @@ local function free(g, id, record)
   local key = key_of(record)
   if call('HGET', KEYS[g + 7], key) == id then call('HDEL', KEYS[g + 7], key) end
 end
--- The moment after which a record must not be handed out; nil: never.
-local function expires(record)
-  local flags = byte(record, 18)
-  if not has(flags, TTL) then return nil end
-  return read('>I8', record, 9) + read('>d', record, 27)
-end
 -- Everything of a job but its place in a zset.
 local function purge(g, id)
   local record = call('HGET', KEYS[g + 3], id)
@@ -51,6 +45,26 @@ local function purge(g, id)
   call('HDEL', KEYS[g + 5], id)
   call('HDEL', KEYS[g + 8], id, 'r' .. id)
   if flags >= LANE then release(g, id, record) end
+end
+-- Those whose alarm is over leave, if they wait. Answers when the next one is; nil: there is none.
+local function alarmed(g)
+  for _ = 1, 100 do
+    local first = alarms(g)
+    if not first then
+      call('HDEL', KEYS[g + 1], 'a')
+      return nil
+    end
+    local id = sub(first, 11)
+    if read('>I8', first, 3) > now then return read('>I8', first, 3) end
+    call('ZREM', KEYS[g + 11], first)
+    local record, mark = call('HGET', KEYS[g + 3], id), call('HGET', KEYS[g + 5], id)
+    local ends = record and expires(record)
+    if ends and ends <= now and mark and #mark == 18 and has(byte(mark, 18), HOLDS) then
+      call('ZREM', KEYS[g + 4], sub(mark, 1, 9) .. id)
+      purge(g, id)
+    end
+  end
+  return now
 end
 local function sweep(g, dead_keep)
   for _, id in ipairs(call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 100)) do

@@ -4,6 +4,7 @@ rescue(0)
 local answer, taken = {}, false
 local tail = ARGV[5] .. pack('>I8', now) .. ARGV[6]
 local running = limits_of(call('HGET', KEYS[1], 'l'))
+if call('HEXISTS', KEYS[1], 'a') == 1 then alarmed(0) end
 local left = running > 0 and running - call('ZCARD', KEYS[6]) or 1e9
 for n = 7, #ARGV do
   local id = ARGV[n]
