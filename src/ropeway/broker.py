@@ -70,15 +70,16 @@ class Scheduled(Protocol):
 class WorkerOptions(TypedDict, total=False):
     """What `Broker.worker` hands to Worker; durations are seconds or text such as "30s"."""
 
-    concurrency: int  # jobs at once
-    pool: str | CommandRunner
+    concurrency: int  # jobs at once; 4, in an event loop 100
+    pool: str | CommandRunner  # thread, process, async or uvloop
     lease: Duration
     grace: Duration  # what running jobs get after a stop
     drain: bool  # end when nothing is left to do
     max_jobs: int | None  # end after that many runs
     retry: Retry
     progress: bool
-    max_memory: int | None  # bytes: end, when the jobs have, once the process has grown so large
+    max_memory: int | None  # bytes: end, when the jobs have, once the process has grown so large; each child of a process pool likewise
+    max_jobs_per_child: int | None  # a process of the pool is replaced after so many
 
 
 class Broker:

@@ -95,11 +95,13 @@ class QueueTable(Struct, forbid_unknown_fields=True):
 class WorkerTable(Struct, forbid_unknown_fields=True):
     """What `Broker.worker` and `ropeway work` take when they are not told."""
 
-    concurrency: Annotated[int | UnsetType, Meta(description="jobs at once; 4")] = UNSET
-    pool: Annotated[str | UnsetType, Meta(description="what runs the jobs: thread")] = UNSET
+    concurrency: Annotated[int | UnsetType, Meta(description="jobs at once, in an event loop 100; 4")] = UNSET
+    pool: Annotated[str | UnsetType, Meta(description="what runs the jobs: thread, process, async or uvloop; thread")] = UNSET
     lease: Annotated[Span | UnsetType, Meta(description="how long a claim lasts unless renewed, each third of it; 30s")] = UNSET
     grace: Annotated[Span | UnsetType, Meta(description="what running jobs get after SIGTERM; 25s")] = UNSET
     max_jobs: Annotated[int | UnsetType, Meta(description="end after so many runs; never")] = UNSET
+    max_memory: Annotated[int | UnsetType, Meta(description="bytes: a process that has grown larger ends, when its jobs have; any")] = UNSET
+    max_jobs_per_child: Annotated[int | UnsetType, Meta(description="a process of the pool is replaced after so many; never")] = UNSET
 
     def options(self) -> dict[str, Any]:
         """Those that were set, as arguments of Worker."""

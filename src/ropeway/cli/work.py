@@ -57,6 +57,7 @@ class WorkVerb(Verb):
 @click.option("--poll", type=DURATION, metavar="DURATION", help="Longest sleep between two looks when no bell rings; 0: as --drain.")
 @click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="End after so many runs; under a supervisor another starts.")
 @click.option("--max-memory", type=SIZE, metavar="SIZE", help="End, when its jobs have, above so much memory (512M); likewise.")
+@click.option("--max-jobs-per-child", type=click.IntRange(min=1), metavar="N", help="Replace a process of --pool process after so many.")
 @click.option("--reload", is_flag=True, help="Start anew when a Python file of this folder has changed.")
 @click.option("--background", is_flag=True, help="Detach from the terminal; prints the pid once the workers run.")
 @click.option("--pidfile", metavar="FILE", help="Write the pid there; refuse to start beside a living one.")
