@@ -113,7 +113,7 @@ def conduct(measure: Measure, place: Place, repeat: int, said: Callable[[str], N
                     if number < 0:
                         side.ready()
                         out[side.row.label] = []
-                        if side.row.spec["act"] in ("idle", "crowd"):  # these begin afresh with each slice
+                        if side.row.spec["act"] in ("idle", "crowd", "call"):  # these begin afresh with each slice
                             continue
                     elif len(out[side.row.label]) >= side.row.at_most:
                         continue

@@ -24,6 +24,7 @@ from .work import Item, item, items
 Spec = dict[str, Any]
 Slice = Callable[[], dict[str, Any]]
 WARM_UP = 200
+UNCOUNTED = 50  # calls before the first that counts
 ENOUGH = 0.5  # seconds: a slice that has taken as long ends before all its jobs are done
 PATIENCE = 60.0  # seconds, for another process to begin
 STEPS = 10  # in how many parts it looks at the clock
@@ -170,6 +171,49 @@ def starts(spec: Spec) -> Slice:
     return a_slice
 
 
+def call(spec: Spec) -> Slice:
+    """Milliseconds from a call, made here, to its answer from another process; the next call at once."""
+
+    def a_slice() -> dict[str, Any]:
+        caller = _made(spec)
+        one = [sys.executable, "-m", "bench.sample", json.dumps(spec | {"act": "answers"})]
+        other = subprocess.Popen(one, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            _expect(other, "ready")
+            assert other.stdin is not None
+            other.stdin.write("go\n")
+            other.stdin.flush()
+            _expect(other, "waiting")
+            ask, took = caller.ask, []
+            for number in range(UNCOUNTED):
+                ask(item(number))
+            gc.collect()
+            cpu = process_time()
+            for number in range(spec["count"]):
+                one_item, began = item(number), perf_counter()
+                ask(one_item)
+                took.append((perf_counter() - began) * 1e3)
+            cpu = process_time() - cpu
+        finally:
+            other.kill()
+            other.wait()
+            caller.close()
+        return {"ms": took, "cpu": cpu / spec["count"] * 1e6}
+
+    return a_slice
+
+
+def answers(spec: Spec) -> Slice:
+    """The other side of `call`, until it is killed."""
+    system = _made(spec)
+
+    def a_slice() -> dict[str, Any]:
+        system.answers()
+        raise AssertionError("whoever answers ended by itself")
+
+    return a_slice
+
+
 def crowd(spec: Spec) -> Slice:
     """`workers` processes on one queue: all its jobs, from the first start anywhere to the last."""
     filler = _made(spec)
@@ -231,6 +275,8 @@ ACTS: dict[str, Callable[[Spec], Slice]] = {
     "idle": idle,
     "starts": starts,
     "serve": serve,
+    "call": call,
+    "answers": answers,
     "crowd": crowd,
     "join": join,
 }

@@ -40,7 +40,7 @@ def number_of(data: bytes) -> int:
 class System(Protocol):
     """What is measured: a store in a folder, opened by one process. `durability` is "os" or "full".
 
-    Only some have `aput`, `fill`, `tell` and `starts`; measures.py asks nobody for what it has not.
+    Only some have `aput`, `fill`, `tell` and `starts`, or `ask` and `answers`; measures.py asks nobody for what it has not.
     """
 
     def __init__(self, folder: str, durability: str) -> None: ...
@@ -63,6 +63,14 @@ class System(Protocol):
 
     def starts(self, count: int) -> list[int]:
         """Wait for so many jobs, one after the other: nanoseconds from the moment in each (`n`) to its start."""
+        ...
+
+    def ask(self, one: Item) -> None:
+        """Put one as a call, and wait for its answer: its number."""
+        ...
+
+    def answers(self) -> None:
+        """Answer calls for ever, after the word "waiting"."""
         ...
 
     def close(self) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..systems import peers, systems
-from .measure import BULK, IDLE, Measure, backlogs
+from .measure import BULK, IDLE, Measure, backlogs, call
 from .measure import row as any_row
 
 ENGINE = "directory"
@@ -22,6 +22,7 @@ def measures(full: bool = False) -> list[Measure]:
         singles(),
         batches(),
         idle(),
+        call(ENGINE, "full", ["floor", "engine", "ropeway"]),
         backlog("singles", "singly", 1, backlogs(full)),
         backlog("bulk", "in bulk", BULK, backlogs(full)),
         crowd(),

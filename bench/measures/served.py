@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from ..systems import OURS, floors, peers, systems
-from .measure import BULK, IDLE, Measure, backlogs, row
+from .measure import BULK, IDLE, Measure, backlogs, call, row
 
 # what a drain and its fill are held to: as the engine's peers are by default, so that nobody is slowed by a setting it did not choose
 DRAINS = {"sqlite": "os", "postgres": "full", "mariadb": "full", "redis": "os"}
 DURABILITIES = {"sqlite": ("os", "full"), "postgres": ("full", "os"), "mariadb": ("full",), "redis": ("os", "full")}
+CALLS = {"sqlite": "full", "postgres": "full", "mariadb": "full", "redis": "os"}
 WAITING = 10_000
 
 
 def measures(engine: str, full: bool = False) -> list[Measure]:
     """All of them."""
     out = [put(engine, durability) for durability in DURABILITIES[engine]]
-    return [*out, callers(engine), bulk(engine), drain(engine), idle(engine), backlog(engine, backlogs(full)), crowd(engine)]
+    called = call(engine, CALLS[engine], [*(["floor"] if engine in ("sqlite", "redis") else []), "engine", "ropeway"])
+    return [*out, callers(engine), bulk(engine), drain(engine), idle(engine), called, backlog(engine, backlogs(full)), crowd(engine)]
 
 
 def put(engine: str, durability: str) -> Measure:

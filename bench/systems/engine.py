@@ -24,6 +24,7 @@ class Engine:
         self.store = open_store(url(engine, place, durability))
         self.holder = Holder("bench")
         self._new_id = IdMaker(time.time_ns, os.urandom)
+        self._reply = f"_reply.{os.urandom(16).hex()}"
 
     def put(self, work: list[Item]) -> None:
         put, new_id = self.store.put, self._new_id
@@ -60,6 +61,29 @@ class Engine:
                 out.append(moment - number_of(lent.job.body))
                 store.ack((Ack(lent.receipt),))
         return out
+
+    def ask(self, one: Item) -> None:
+        """By the verbs alone, as a call does it: the reply is a job in a queue of one's own."""
+        store, reply = self.store, self._reply
+        store.put((Job(self._new_id(), QUEUE, one.body, JSON, {"reply-to": reply}, ttl=30.0, fleeting=True),))
+        while not (lents := store.claim((reply,), 1, LEASE, self.holder)):
+            store.wait((reply,), 10.0)
+        store.ack([Ack(lent.receipt) for lent in lents])
+        if number_of(lents[0].job.body) != number_of(one.body):
+            raise AssertionError("the answer is another's")
+
+    def answers(self) -> None:
+        store = self.store
+        print("waiting", flush=True)
+        while True:
+            lents = store.claim((QUEUE,), 4, LEASE, self.holder)
+            if not lents:
+                store.wait((QUEUE,), 10.0)
+            for lent in lents:
+                reply = lent.job.headers["reply-to"]
+                with store.commit():
+                    store.put((Job(self._new_id(), reply, lent.job.body, JSON, ttl=30.0, fleeting=True),))
+                    store.ack((Ack(lent.receipt),))
 
     def close(self) -> None:
         self.store.close()

@@ -21,6 +21,7 @@ class Product:
         self.queue = self.broker.queue(QUEUE)
         self.span = (0.0, 0.0)
         self._run: Callable[[int], object] | None = None
+        self._call: Callable[..., int] | None = None
 
     def put(self, work: list[Item]) -> None:
         put = self.queue.put
@@ -90,6 +91,25 @@ class Product:
         self.fill([item(0)], 1)
         self.broker.worker(QUEUE, max_jobs=count + 1).run()
         return out
+
+    def ask(self, one: Item) -> None:
+        if self._call is None:
+
+            @self.broker.task(queue=QUEUE)
+            def answer(n: int, to: str, text: str) -> int:
+                return n
+
+            self._call = answer.options(timeout=30).call
+        if self._call(**one.value) != one.value["n"]:
+            raise AssertionError("the answer is another's")
+
+    def answers(self) -> None:
+        @self.broker.task(queue=QUEUE)
+        def answer(n: int, to: str, text: str) -> int:
+            return n
+
+        print("waiting", flush=True)
+        self.broker.worker(QUEUE).run()
 
     def close(self) -> None:
         self.broker.close()

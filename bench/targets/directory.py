@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..systems import peers
-from .target import Target, backlog, best_of, idle_pace, late, pace_of, rate, soonest, times
+from .target import Target, backlog, best_of, calls, idle_pace, late, pace_of, rate, soonest, times
 
 put_pace = pace_of("put-os", "floor", 73_000)  # create, write, close, rename on a journaled ext4
 idle_pace_here = idle_pace(0.19)
@@ -23,6 +23,7 @@ TARGETS = [
     Target("idle put-to-start, p50", 0.4, "ms", late("worker", 0.5), least=False, pace=idle_pace_here),
     Target("idle put-to-start, p99", 1.0, "ms", late("worker", 0.99), least=False, pace=idle_pace_here),
     Target("... p50 against Huey's", 30, "x", soonest("worker", ["huey"])),
+    *calls(0.2, 0.6),
     *backlog("backlog-singles", " singles"),
     *backlog("backlog-bulk", " in bulk"),
     Target("four workers against two, jobs put in bulk", 0.9, "x", times(("workers", "bulk, 4 workers"), ("workers", "bulk, 2 workers"))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..figures import Figures
-from .target import Target, backlog, late, rate, times
+from .target import Target, backlog, calls, late, rate, times
 
 
 def put_pace(figures: Figures) -> float | None:
@@ -17,6 +17,7 @@ TARGETS = [
     Target("worker", 20_000, "jobs/s", rate("drain", "worker")),
     Target("idle put-to-start, p50", 1.5, "ms", late("worker", 0.5), least=False),
     Target("idle put-to-start, p99", 4.0, "ms", late("worker", 0.99), least=False),
+    *calls(1.0, 3.0),
     *backlog("backlog"),
     Target("four workers against two", 0.9, "x", times(("workers", "4 workers"), ("workers", "2 workers"))),
 ]

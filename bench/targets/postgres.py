@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..systems import peers
-from .target import Target, backlog, best_of, idle_pace, late, pace_of, rate, soonest, times
+from .target import Target, backlog, best_of, calls, idle_pace, late, pace_of, rate, soonest, times
 
 ENGINE = "postgres"
 put_pace = pace_of("put-full", "floor", 15_500)  # one prepared insert a commit, synchronous_commit on
@@ -20,6 +20,7 @@ TARGETS = [
     Target("idle put-to-start, p50", 1.3, "ms", late("worker", 0.5), least=False, pace=idle_pace_here),
     Target("idle put-to-start, p99", 2.5, "ms", late("worker", 0.99), least=False, pace=idle_pace_here),
     Target("... p50 against the best peer's", 2.0, "x", soonest("worker", peers(ENGINE))),
+    *calls(0.6, 1.5),
     *backlog("backlog"),
     Target("four workers against two", 0.9, "x", times(("workers", "4 workers"), ("workers", "2 workers"))),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..systems import peers
-from .target import Target, backlog, best_of, idle_pace, late, pace_of, rate, times
+from .target import Target, backlog, best_of, calls, idle_pace, late, pace_of, rate, times
 
 ENGINE = "redis"
 put_pace = pace_of("put-os", "floor", 34_000)  # one Lua call a job: counter, hash, list
@@ -25,6 +25,7 @@ TARGETS = [
     ),
     Target("idle put-to-start, p50", 0.5, "ms", late("worker", 0.5), least=False, pace=idle_pace_here),
     Target("idle put-to-start, p99", 0.9, "ms", late("worker", 0.99), least=False, pace=idle_pace_here),
+    *calls(0.25, 0.7),
     *backlog("backlog"),
     Target("four workers against two", 0.9, "x", times(("workers", "4 workers"), ("workers", "2 workers"))),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..systems import peers
-from .target import Target, backlog, best_of, idle_pace, late, pace_of, rate, times
+from .target import Target, backlog, best_of, calls, idle_pace, late, pace_of, rate, times
 
 ENGINE = "sqlite"
 put_pace = pace_of("put-os", "floor", 98_000)  # one insert a commit, WAL, synchronous=NORMAL
@@ -23,6 +23,7 @@ TARGETS = [
     Target("... against the best peer", 3.8, "x", best_of(("drain", "worker"), "drain", peers(ENGINE))),
     Target("idle put-to-start, p50", 0.4, "ms", late("worker", 0.5), least=False, pace=idle_pace_here),
     Target("idle put-to-start, p99", 1.0, "ms", late("worker", 0.99), least=False, pace=idle_pace_here),
+    *calls(0.2, 0.6),
     *backlog("backlog"),
     Target("four workers against two", 0.9, "x", times(("workers", "4 workers"), ("workers", "2 workers"))),
 ]

@@ -70,6 +70,19 @@ def late(row: str, share: float) -> Value:
     return lambda f: f.percentile("idle", row, share) if f.has("idle", row) else None
 
 
+def answered(share: float) -> Value:
+    """Milliseconds from a call to its answer."""
+    return lambda f: f.percentile("call", "call", share) if f.has("call", "call") else None
+
+
+def calls(p50: float, p99: float) -> list[Target]:
+    """What a call may take, back to back."""
+    return [
+        Target("call, p50", p50, "ms", answered(0.5), least=False),
+        Target("call, p99", p99, "ms", answered(0.99), least=False),
+    ]
+
+
 def pace_of(measure: str, row: str, study: float) -> Value:
     """How fast this run's floor is, against the study's."""
     return lambda f: f.rate(measure, row) / study if f.has(measure, row) else None

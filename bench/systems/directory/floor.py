@@ -21,6 +21,8 @@ class Floor:
         self._full = durability == "full"
         self._number = 0
         self._bell = Bell(place)
+        self._back: Bell | None = None
+        self._place = place
 
     def put(self, work: list[Item]) -> None:
         for one in work:
@@ -76,6 +78,23 @@ class Floor:
             data = self.take(self._bell.wait().decode())
             out.append(perf_counter_ns() - number_of(data))
         return out
+
+    def ask(self, one: Item) -> None:
+        if self._back is None:
+            self._back = Bell(f"{self._place}/back")
+            self._back.listen()
+        self._full = False  # as a call is put
+        self.tell(one)
+        if number_of(self.take(self._back.wait().decode())) != number_of(one.body):
+            raise AssertionError("the answer is another's")
+
+    def answers(self) -> None:
+        self._bell.listen()
+        self._full, back = False, Bell(f"{self._place}/back")
+        self._number = 1 << 64  # names of its own
+        print("waiting", flush=True)
+        while True:
+            back.ring(self._write(self.take(self._bell.wait().decode())).encode())
 
     def close(self) -> None:
         self._bell.close()

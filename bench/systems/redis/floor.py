@@ -82,5 +82,19 @@ class Floor:
             out.append(perf_counter_ns() - number_of(body))
         return out
 
+    def ask(self, one: Item) -> None:
+        self.tell(one)
+        _, body = self._client.blpop("floor:reply", 10)
+        if number_of(body) != number_of(one.body):
+            raise AssertionError("the answer is another's")
+
+    def answers(self) -> None:
+        print("waiting", flush=True)
+        ids: list[bytes] = []
+        while True:
+            self._client.blpop("floor:bell", 10)
+            ids, [body] = self._client.evalsha(self._next, 3, *NEXT_KEYS, 1, 1, *ids)
+            self._client.rpush("floor:reply", body)
+
     def close(self) -> None:
         self._client.close()

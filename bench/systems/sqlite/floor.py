@@ -13,6 +13,7 @@ from ..bell import Bell
 TABLE = """
 create table if not exists job(n integer primary key, due integer not null, state integer not null default 0, body blob not null);
 create index if not exists ready on job(n) where state = 0;
+create table if not exists reply(n integer primary key, body blob not null);
 """
 PUT = "insert into job(due, body) values (?, ?)"
 CLAIM = """update job set state = 1, due = ? where n in (select n from job indexed by ready where state = 0 order by n limit ?)
@@ -30,6 +31,8 @@ class Floor:
             self._connection.execute(statement)
         self._cursor = self._connection.cursor()
         self._bell = Bell(place)
+        self._back: Bell | None = None
+        self._place = place
 
     def put(self, work: list[Item]) -> None:
         execute = self._cursor.execute
@@ -70,6 +73,29 @@ class Floor:
             out.append(perf_counter_ns() - number_of(body))
             self._cursor.execute(ACK, (n,))
         return out
+
+    def ask(self, one: Item) -> None:
+        if self._back is None:
+            self._back = Bell(f"{self._place}/back")
+            self._back.listen()
+        self.tell(one)
+        n = int(self._back.wait())
+        [(body,)] = self._cursor.execute("delete from reply where n = ? returning body", (n,)).fetchall()
+        if number_of(body) != number_of(one.body):
+            raise AssertionError("the answer is another's")
+
+    def answers(self) -> None:
+        self._bell.listen()
+        back, execute = Bell(f"{self._place}/back"), self._cursor.execute
+        print("waiting", flush=True)
+        while True:
+            self._bell.wait()
+            [(n, body)] = execute(CLAIM, (time_ns() // 1000 + 30_000_000, 1)).fetchall()
+            execute("begin immediate")
+            execute("insert into reply values (?, ?)", (n, body))
+            execute(ACK, (n,))
+            execute("commit")
+            back.ring(str(n).encode())
 
     def close(self) -> None:
         self._bell.close()
