@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
@@ -101,6 +102,7 @@ class Plain:
         self.connection.close()
 
 
+_LOOKS, _PAUSE = 10, 0.01  # seconds: before a file that is open is called a stranger's
 _used: set[tuple[str, str]] = set()  # files, and by which library this process has opened them here
 
 
@@ -113,8 +115,11 @@ def check_alone(which: Driver, path: str, text: str) -> None:
     if not _is_open(real):
         _used.add((real, which.name))  # before it is opened: another thread must not take that for a stranger's
         return
-    if (real, which.name) in _used:  # so it is open by a thread that came between the two looks
-        return
+    for _ in range(_LOOKS):
+        if (real, which.name) in _used or not _is_open(real):  # so it is, or was, open by a thread that came between the two looks,
+            _used.add((real, which.name))  # or that has just made the file
+            return
+        time.sleep(_PAUSE)
     apsw = sys.modules.get("apsw")
     by_apsw = apsw is not None and any(_leads_to(one, real) for one in apsw.connections())
     if by_apsw == (which.name == "apsw"):
