@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import pairwise
 
 import pytest
 import redis
@@ -230,7 +231,7 @@ def test_a_hundred_idle_workers_ask_next_to_nothing(serve: Serve, opened: Opener
         wait(waiting, 30)
     assert 0 < rate < 5
     assert len(bounds) == 100
-    gaps = [later - sooner for sooner, later in zip(bounds, bounds[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(bounds)]
     assert max(gaps) < 10, "for so long nobody would look, if the one before were dead"
 
 

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -108,8 +109,10 @@ def test_a_race_for_lanes_under_a_limit(url: str, tmp_path: Path) -> None:
     for lane, all_runs in lanes.items():
         all_runs.sort()
         assert [number for *_, number, how in all_runs if how == "end"] == list(range(JOBS // LANES)), lane
-        assert [number for *_, number, _ in all_runs] == sorted(number for *_, number, _ in all_runs), f"lane {lane}: a later one ran between"
-        for (_, end, one, _), (begin, _, other, _) in zip(all_runs, all_runs[1:], strict=False):
+        assert [number for *_, number, _ in all_runs] == sorted(number for *_, number, _ in all_runs), (
+            f"lane {lane}: a later one ran between"
+        )
+        for (_, end, one, _), (begin, _, other, _) in pairwise(all_runs):
             assert end <= begin, f"lane {lane}: {one} and {other} ran at once"
     most = now = 0
     for _, step in sorted(edges):

@@ -20,7 +20,19 @@ BATCH = 500
 def test_what_has_ended_leaves_nothing(serve: Serve, opened: Opener) -> None:
     server = serve()
     store = opened(server.url)
-    kinds = cycle([{}, {}, {"key": True}, {"delay": 0.001}, {"ttl": 600.0}, {"keep": 600.0, "key": True}, {"priority": 3}, {"lane": True}, {"lane": True, "ttl": 600.0}])
+    kinds = cycle(
+        [
+            {},
+            {},
+            {"key": True},
+            {"delay": 0.001},
+            {"ttl": 600.0},
+            {"keep": 600.0, "key": True},
+            {"priority": 3},
+            {"lane": True},
+            {"lane": True, "ttl": 600.0},
+        ]
+    )
     with server.client() as client:
         store.put([make()])
         store.ack([Ack(store.claim(["q"], 1, 30.0, HOLDER)[0].receipt)])
