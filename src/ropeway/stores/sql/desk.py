@@ -113,6 +113,16 @@ class Desk:
         for call in commit.later:
             call()
 
+    def quickly(self, work: Callable[[Session, bool], bool], durable: bool) -> bool:
+        """One try of work that is a transaction by itself and says whether it was done, with a session that lies there. False when there is
+        none, and inside a commit."""
+        if self._closed or self.inside or (session := self._stack.ready()) is None:
+            return False
+        try:
+            return work(session, durable and self._full)
+        finally:
+            self._give_back(session)
+
     # -- what verbs ask of a commit that is under way
 
     def no_put_after_settling(self) -> None:

@@ -22,12 +22,13 @@ _LONGEST_REASON = 1000
 # -- new jobs
 
 
-def check_new(jobs: Sequence[Job], url: str, max_body: int | None) -> None:
-    """What a put demands of its jobs."""
+def check_new(jobs: Sequence[Job], url: str, max_body: int | None) -> Sequence[Job]:
+    """The jobs themselves, if they are what a put demands."""
     for job in jobs:
         check_job(job, max_body)
         if job.source is not None:
             raise Unsupported(f"{url} keeps bodies inline and cannot stream one; nothing was stored. Use a dir: store")
+    return jobs
 
 
 # -- keys

@@ -50,6 +50,15 @@ class Stack:
             self._gone()
             raise
 
+    def ready(self) -> Session | None:
+        """One that lies here, if one does."""
+        if self._pid != os.getpid():
+            return None
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
     def _wait(self) -> Session | None:
         """One that came back, or None: then there is room for another, and it is counted already."""
         end = time.monotonic() + self._patience

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Sequence
 
 from .... import living
 from ....clock import SYSTEM, Clock
 from ....errors import ConfigError, StoreError
+from ....job import Job
 from ....mounts import file_system
 from ....names import shown
 from ....store import Durability, Finding
 from ....url import StoreUrl
 from ..board import UdpRinging
 from ..foreign import Foreign
+from ..operating import check_new
 from ..record import HEX_COLUMNS, NEVER
 from ..schema import make_tables, schema_text
 from ..statements import Statements
-from ..store import SqlStore
+from ..store import MAX_BODY, SqlStore
 from ..waiting import LONGEST, Bell
 from ..words import OPTIONS, index_name, table_names
 from .bell import HostBell
@@ -55,12 +58,13 @@ class SqliteStore(SqlStore):
         )
         self._ready = 0  # the process in which the file was found fit
         self._turn: Turn | None = None
-        bell: Bell
+        bell: UdpRinging | HostBell
         if url.bell_choice.kind == "udp":
             bell = UdpRinging(url.bell_choice, clock, "", behind=LONGEST)
         else:
             glance = GLANCE if clock is SYSTEM else 1.0  # a clock that is set by hand would jump from one to the next
             bell = HostBell(self._beside, f"{url.namespace}+", self._mode, self._connect, self._driver.error, url.bell != "off", glance)
+        self._bell: Bell = bell
         super().__init__(url, clock, self._open, bell, sessions=SESSIONS)
 
     # -- connections
@@ -117,6 +121,18 @@ class SqliteStore(SqlStore):
         finally:
             connection.close()
         self._ready = os.getpid()
+
+    # -- one job
+
+    def put(self, jobs: Sequence[Job]) -> list[bool]:
+        if len(jobs) == 1:
+            job = check_new(jobs, self.url, MAX_BODY)[0]
+            given = job.created, job.due
+            if self.desk.quickly(lambda session, durable: session.put_quick(job, durable), not job.fleeting):  # type: ignore[attr-defined]
+                self._bell.ring((job.queue,))
+                return [True]
+            job.created, job.due = given
+        return super().put(jobs)
 
     # -- in the application's own transaction
 

@@ -9,7 +9,9 @@ SQLite's busy handler.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ....codec import pack_head
@@ -22,6 +24,9 @@ from ..statements import Statements
 from .drivers import Connection, Driver, code
 from .turn import Turn
 
+AT_ONCE = 25  # jobs in one statement: a sixth less work for each than one by one, and no more with twice as many (measured)
+
+_ONE_ROW = re.compile(r"(\((?:\?, )*\?\))")
 _FAR = 1 << 62
 _LATER = {5, 6, 17, 19}  # busy, locked, the schema was changed; a constraint: a key that came in between
 
@@ -41,13 +46,14 @@ class SqliteSession(Session):
         self._durable: bool | None = None
         self._known: set[str] = set()  # queues that are there for good
         self._execute = connection.execute
+        self._quick = statements["insert_quick"]
+        self._several = _ONE_ROW.sub(rf"\1{', (?, ?, ?, ?, ?, ?, ?, ?, ?)' * (AT_ONCE - 1)}", statements["insert"])
 
     # -- transactions
 
     def begin(self, durable: bool, *, whole: bool = True) -> None:  # noqa: ARG002 - here both cost a microsecond
         if durable is not self._durable:
-            self._execute("pragma synchronous = full" if durable else "pragma synchronous = normal")
-            self._durable = durable
+            self._settle_on(durable)
         if self._turn is not None:
             self._turn.take()
             self._mine = True
@@ -56,6 +62,10 @@ class SqliteSession(Session):
         except self._error as error:
             self._leave()
             raise self._told(error) from None
+
+    def _settle_on(self, durable: bool) -> None:
+        self._execute("pragma synchronous = full" if durable else "pragma synchronous = normal")
+        self._durable = durable
 
     def commit(self) -> None:
         try:
@@ -130,6 +140,28 @@ class SqliteSession(Session):
 
     # -- the verbs
 
+    def put_quick(self, job: Job, durable: bool) -> bool:
+        """A put of one job as one statement that is a transaction by itself: a third of the work of `begin`, `insert`, `commit`. False:
+        nothing was stored; those will say why."""
+        created, due = moments(job, self.time()[0])
+        key, lane = job.key or None, job.lane or None
+        values = (bytes.fromhex(job.id), job.queue, job.priority, due, created, key, pack_head(job), job.body, lane)
+        try:
+            if durable is not self._durable:
+                self._settle_on(durable)
+            before = self.connection.total_changes()
+            if self._turn is None:
+                self._execute(self._quick, values)
+            else:
+                self._turn.take()
+                try:
+                    self._execute(self._quick, values)
+                finally:
+                    self._turn.leave()
+        except (Again, self._error):
+            return False
+        return self.connection.total_changes() > before
+
     def insert(self, jobs: Sequence[Job]) -> list[str]:
         statements, connection = self.statements, self.connection
         for name in {job.queue for job in jobs} if len(jobs) > 1 else (jobs[0].queue,):
@@ -153,7 +185,10 @@ class SqliteSession(Session):
             if len(rows) == 1:
                 self._execute(statements["insert"], rows[0])
             else:
-                connection.executemany(statements["insert"], rows)
+                whole = len(rows) - len(rows) % AT_ONCE
+                some = (tuple(chain.from_iterable(rows[at : at + AT_ONCE])) for at in range(0, whole, AT_ONCE))
+                connection.executemany(self._several, some)
+                connection.executemany(statements["insert"], rows[whole:])
         except self._error as error:
             raise self._told(error) from None
         if connection.total_changes() - before == len(rows):

@@ -11,6 +11,11 @@ select put_stopped, dropped, lanes from {queue} where name = ?;
 -- insert: a new job; one whose id or key is here already is passed over
 insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane) values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing;
 
+-- insert_quick: a new job that is the whole of a transaction, if its queue is there and ready for it; else nothing
+insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane) select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+where exists (select 1 from {queue} where name = ?2 and put_stopped is null and dropped is null and (lanes = 1 or ?9 is null))
+on conflict do nothing;
+
 -- next_lane: the next priority of a queue at which jobs wait, and when the first of them is due
 select priority, due from {job} indexed by {job_due} where queue = ? and state = 0 and priority > ? order by priority, due, id limit 1;
 
