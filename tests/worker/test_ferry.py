@@ -322,7 +322,7 @@ def test_idle_costs_next_to_nothing(clock: FakeClock) -> None:
 
 def test_a_wake_up_that_brings_nothing_is_not_repeated_at_full_speed(clock: FakeClock) -> None:
     link, faulty = faulty_link("memory:", clock)
-    faulty.inner.wait = lambda queues, timeout: True  # type: ignore[method-assign]  # an engine that is wrong for a second
+    faulty.inner.wait = lambda queues, timeout, look=None: True  # type: ignore[method-assign]  # an engine that is wrong for a second
     bench = Bench(link)
     start = clock.boot()
     while clock.boot() < start + 1.0:

@@ -182,3 +182,20 @@ def test_what_outlived_its_ttl_in_the_hand_goes_back_for_the_store_to_decide() -
     clock.step(-86400)
     fresh = Run(lent(clock.boot() + 30, ttl=1.5, created=clock.now() - 1000), shift, clock.boot())
     assert not expired(fresh, clock.boot(), 10), "the store handed it out just now: our clock has no say"
+
+
+def test_a_call_that_another_took_for_its_own_is_seen_by_the_look() -> None:
+    """Two wait in one store object: the ring for the ferry came while it was on its way into the store, and woke the other."""
+    inbox = Inbox(SYSTEM)
+    looks: list[bool] = []
+
+    def wait() -> bool:
+        inbox.ring()  # nobody sleeps yet; the other one is woken by it
+        looks.append(inbox.stirred())
+        return looks[-1]
+
+    assert not inbox.sleep_in(wait, lambda: None)  # no claim for that
+    assert looks == [True]
+    assert not inbox.stirred()
+    inbox.post(Job("0" * 32, "_reply." + "a" * 32))
+    assert inbox.stirred()

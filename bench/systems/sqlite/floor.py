@@ -80,7 +80,8 @@ class Floor:
             self._back.listen()
         self.tell(one)
         n = int(self._back.wait())
-        [(body,)] = self._cursor.execute("delete from reply where n = ? returning body", (n,)).fetchall()
+        rows: list[Any] = self._cursor.execute("delete from reply where n = ? returning body", (n,)).fetchall()
+        [(body,)] = rows
         if number_of(body) != number_of(one.body):
             raise AssertionError("the answer is another's")
 

@@ -333,7 +333,7 @@ class Ferry:
         else:
             if self._miss:
                 self._inbox.nap(self._miss)
-            woken = self._inbox.sleep_in(lambda: store.wait(names, sleep), store.wake)
+            woken = self._inbox.sleep_in(lambda: store.wait(names, sleep, self._inbox.stirred), store.wake)
             self.answered = self._boot()
             self._look_at = self.answered + ORDERS
         if woken:
@@ -351,7 +351,7 @@ class Ferry:
             inbox.sleep(seconds)
         elif self.held:
             inbox.sleep(min(seconds, max(0.0, self._look_at - self._boot())))
-        elif inbox.sleep_in(lambda: store.wait((desk.queue,), min(seconds, LONGEST_WAIT)), store.wake):
+        elif inbox.sleep_in(lambda: store.wait((desk.queue,), min(seconds, LONGEST_WAIT), inbox.stirred), store.wake):
             self._read_orders()
 
     def _read_orders(self) -> None:

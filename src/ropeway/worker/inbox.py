@@ -30,6 +30,10 @@ class Bell:
     def wait(self, timeout: float) -> bool:
         return self._lock.acquire(timeout=min(max(timeout, 0.0), _LONGEST))
 
+    def rung(self) -> bool:
+        """Whether it was rung since the last wait; it stays so."""
+        return not self._lock.locked()
+
     def ring(self) -> None:
         try:
             self._lock.release()
@@ -118,6 +122,11 @@ class Inbox:
         """Sleep whatever happens, unless rung on purpose: for an order."""
         self._clock.sleep(self._bell, seconds)
 
+    def stirred(self) -> bool:
+        """Whether there is something for the ferry here: for the store to ask before each sleep. Others may wait in the same store object,
+        and take the call that was meant for the ferry for their own."""
+        return bool(self.outcomes or self.parts) or self._bell.rung()
+
     def sleep_in(self, wait: Callable[[], bool], wake: Callable[[], None]) -> bool:
         """Sleep in the store's own `wait`, woken by its own `wake`; what `wait` answered, False when there was no need to sleep.
 
@@ -126,7 +135,7 @@ class Inbox:
         self._wake = wake
         self.asleep = True
         try:
-            return not self.outcomes and not self.parts and not self._bell.wait(0) and wait()
+            return not self.outcomes and not self.parts and not self._bell.wait(0) and wait() and not self.stirred()
         finally:
             self.asleep = False
             self._wake = None
