@@ -75,6 +75,8 @@ def bring(hub: Hub, entries: Sequence[Entry], finish: Finish) -> list[bool]:
     for index, entry in enumerate(entries):
         new.setdefault((entry.job.queue, entry.job.id), Brought(index, entry, now))
     answers = [True] * len(entries)
+    for queue in {queue for queue, _ in new}:
+        hub.sound(queue)
     stations = {queue: hub.made(queue) for queue in {queue for queue, _ in new}}
     for queue, station in stations.items():
         here = station.bringing.here({job_id for where, job_id in new if where == queue})

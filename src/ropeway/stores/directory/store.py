@@ -176,12 +176,12 @@ class DirectoryStore(Apart):
     def _station_of(self, base: str) -> Station | None:
         queue = base.partition("/")[0]
         station = self._stations.get(queue)
-        if station is None:
-            try:
-                station = self._hub.station(check_name(queue))
-            except ValueError:
-                return None
-        return station
+        if station is not None and base in station.held:
+            return station  # what it holds cannot have been dropped
+        try:
+            return self._hub.sound(queue)
+        except ValueError:
+            return None
 
     # -- waiting
 
