@@ -141,3 +141,6 @@ def register(tasks: Tasks) -> Tasks:
         return words
 
     return tasks
+
+
+shared = register(Tasks())  # for children of the process pool, which find it here
