@@ -12,7 +12,7 @@ class Event(Struct, gc=False):
 
     `name` is the verb or happening: put, bring, claim, ack, nack, bury, extend, wait, browse, requeue, delete, pause, resume, limit, drop
     (told by the `watched` seam after each call, with `seconds` and, when it failed, `error`); lost, expired, rescued, quarantined, suspect,
-    started, ended, retried, buried, stopping (told by engines and workers).
+    started, ended, retried, buried, planted, stopping (told by engines and workers).
     """
 
     name: str

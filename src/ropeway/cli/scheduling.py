@@ -24,6 +24,7 @@ _OF_JOBS = ("task", "priority", "ttl", "keep", "lane", "headers")
 
 
 def ls(session: Session, words: Words, options: Options) -> int:
+    """List them, or those that are named."""
     _only(options, "ls")
     found = _schedules(session).browse()
     if words:
@@ -34,6 +35,7 @@ def ls(session: Session, words: Words, options: Options) -> int:
 
 
 def add(session: Session, words: Words, options: Options) -> int:
+    """Add one; with --replace, change the one of its name."""
     _only(options, "add", "tz", "catch_up", "replace", *_OF_JOBS)
     if not 2 <= len(words) <= 4 or (len(words) == 2 and not options["task"]):
         raise Failure(USAGE, "schedule add takes NAME EXPRESSION QUEUE [BODY], or --task; nothing was added. Quote the expression")
@@ -62,6 +64,7 @@ def add(session: Session, words: Words, options: Options) -> int:
 
 
 def edit(session: Session, words: Words, options: Options) -> int:
+    """Change when it runs."""
     _only(options, "edit", "tz", "catch_up")
     expression = words[1] if len(words) == 2 else None
     if not 1 <= len(words) <= 2 or (expression is None and not options["tz"] and not options["catch_up"]):
@@ -73,6 +76,7 @@ def edit(session: Session, words: Words, options: Options) -> int:
 
 
 def rm(session: Session, words: Words, options: Options) -> int:
+    """Remove those that are named."""
     _only(options, "rm")
     schedules = _schedules(session)
     for schedule in _there(schedules, words):
@@ -85,16 +89,19 @@ def rm(session: Session, words: Words, options: Options) -> int:
 
 
 def pause(session: Session, words: Words, options: Options) -> int:
+    """Plant no more ticks of those that are named."""
     _only(options, "pause")
     return _each(session, words, lambda schedules, name: schedules.pause(name))
 
 
 def resume(session: Session, words: Words, options: Options) -> int:
+    """Plant them again."""
     _only(options, "resume")
     return _each(session, words, lambda schedules, name: schedules.resume(name))
 
 
 def run(session: Session, words: Words, options: Options) -> int:
+    """Put the jobs of those that are named now."""
     _only(options, "run")
     schedules = _schedules(session)
     handles = [schedules.run(schedule.name) for schedule in _there(schedules, words)]

@@ -35,3 +35,10 @@ def test_a_thread_of_ours_that_comes_first_is_no_stranger(tmp_path: Path, monkey
     monkeypatch.setattr(drivers, "_is_open", late)
     drivers.check_alone(ours, path, "ours")
     assert others == [path]
+
+
+def test_a_thread_of_ours_that_is_just_making_the_file_is_no_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the file open for an instant, before any copy of SQLite has."""
+    looks = iter([True, True, False])
+    monkeypatch.setattr(drivers, "_is_open", lambda _: next(looks))
+    drivers.check_alone(drivers.driver("apsw"), str(tmp_path / "new.db"), "ours")
