@@ -15,7 +15,7 @@ from ropeway.stores import open_store
 from ropeway.testing import crew
 from ropeway.testing.kill import Plan, run, shown
 from ropeway.testing.ledger import Line
-from ropeway.testing.order import lanes_of, overtaken
+from ropeway.testing.order import crowded, lanes_of, overtaken
 
 JOBS = int(os.environ.get("ROPEWAY_KILL_JOBS", "2000")) // 4
 
@@ -27,6 +27,15 @@ def test_killed_at_random_each_lane_stays_in_order(tmp_path: Path) -> None:
     assert report, f"{plan}\n{shown(report)}"
     assert report.verdict.figures["put.ok"] >= JOBS
     assert report.verdict.figures["kill"] == JOBS // 10
+    assert report.verdict.figures["redelivered"] > 0, "nobody was killed while holding a job: the test saw nothing"
+
+
+def test_killed_at_random_no_more_run_than_may(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    jobs = JOBS // 2
+    plan = Plan(f"dir:{tmp_path}/spool?durability=os", 8, jobs, kills=jobs // 10, stops=2, seed=os.getpid(), lease=1.0, running=2)
+    report = run(plan, tmp_path / "ledger")
+    assert report, f"{plan}\n{shown(report)}"
     assert report.verdict.figures["redelivered"] > 0, "nobody was killed while holding a job: the test saw nothing"
 
 
@@ -80,3 +89,11 @@ def test_two_at_once_are_reported() -> None:
 
 def test_a_retry_that_was_overtaken_is_reported() -> None:
     assert len(story(("claim", "a"), ("nack", "a"), ("claim", "b"), ("claim", "a"), ("ack", "a"))) == 2
+
+
+def test_a_crowd_is_reported() -> None:
+    claims = [Line(1.0 + n, f"w{n}", "claim", ids=[r], receipts=[r], attempts=[1], untils=[9.0]) for n, r in enumerate("abc")]
+    assert crowded(claims, 3) == []
+    assert len(crowded(claims, 2)) == 1
+    assert crowded([*claims, Line(1.5, "w0", "nack.call", receipts=["a"])], 2) == []
+    assert crowded([*claims, Line(1.5, "nemesis", "kill", victim="w0")], 2) == []

@@ -23,7 +23,7 @@ from ..clock import SYSTEM
 from ..errors import StoreError
 from ..ids import IdMaker
 from ..job import Job
-from ..store import Ack, Handback, Holder, Lent, Store
+from ..store import Ack, Handback, Holder, Lent, Limits, Store
 from ..stores import open_store
 from .ledger import Ledger
 
@@ -69,6 +69,17 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)  # it died before that
+
+
+def limiter(running: int) -> Callable[[Crew, str], None]:
+    """A process that sets how many of each queue may run at once."""
+
+    def run(crew: Crew, who: str) -> None:
+        store = open_store(crew.url)
+        store.limit(crew.queues, Limits(running=running))
+        store.close()
+
+    return run
 
 
 def digest(body: bytes) -> str:

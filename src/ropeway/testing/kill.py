@@ -21,10 +21,10 @@ from msgspec import Struct
 
 from ..store import Feature, Query, Store
 from ..stores import open_store
-from .crew import DONE, Crew, fork, producer, worker
+from .crew import DONE, Crew, fork, limiter, producer, worker
 from .history import KINDS, Verdict, judge
 from .ledger import Ledger, last_word, lines_of, read
-from .order import overtaken
+from .order import crowded, overtaken
 
 SHARE = 200  # jobs a producer puts before it ends and another begins
 STUCK = 60.0  # seconds until nobody puts and nobody is killed any more, beyond the patience: a share of jobs takes its time
@@ -43,6 +43,7 @@ class Plan(Struct):
     lease: float = 2.0
     patience: float = 30.0
     lanes: int = 0  # of each producer
+    running: int = 0  # of each of the two queues at once, at most
 
 
 class Report(Struct):
@@ -76,6 +77,8 @@ class Run:
     def go(self) -> Report:
         """The whole run. Every process it began has ended when it returns or raises."""
         begun = time.monotonic()
+        if self.plan.running:
+            os.waitpid(fork(self.crew, "limiter", limiter(self.plan.running)), 0)
         try:
             self._put_and_kill()
             left = self._drain()
@@ -84,6 +87,8 @@ class Run:
         lines = read(self.folder)
         verdict = judge(lines, left)
         self.faults += overtaken(lines)
+        if self.plan.running:
+            self.faults += crowded(lines, self.plan.running * len(self.crew.queues))
         return Report(verdict, time.monotonic() - begun, self.faults, self.folder)
 
     # -- the crew
@@ -276,6 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stops", type=int, help="SIGSTOPs past the lease (default: one for 20 kills)")
     parser.add_argument("--lease", type=float, default=2.0, help="seconds")
     parser.add_argument("--lanes", type=int, default=0, help="so many of each producer, for all of its jobs: their order is judged, too")
+    parser.add_argument("--running", type=int, default=0, help="so many jobs of a queue at once, at most")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="what the dice begin with (default: the time; it is printed)")
     parser.add_argument("--short", action="store_true", help="10 processes, 2,000 jobs")
     asked = parser.parse_args(arguments)
@@ -287,7 +293,10 @@ def main(arguments: list[str] | None = None) -> int:
     url = asked.url or f"dir:{folder}/spool"
     (folder / "ledger").mkdir()
     print(f"{asked.processes} processes, {asked.jobs:,} jobs, {kills} kills, {stops} stops on {url}, seed {asked.seed}", flush=True)
-    report = run(Plan(url, asked.processes, asked.jobs, kills, stops, asked.seed, asked.lease, lanes=asked.lanes), folder / "ledger")
+    report = run(
+        Plan(url, asked.processes, asked.jobs, kills, stops, asked.seed, asked.lease, lanes=asked.lanes, running=asked.running),
+        folder / "ledger",
+    )
     print(shown(report))
     if report:
         shutil.rmtree(folder)

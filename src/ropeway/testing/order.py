@@ -1,4 +1,5 @@
-"""Judges the lanes of a ledger: were the jobs of each run in the order in which they were put, and never two at once?
+"""Judges the lanes and limits of a ledger: were the jobs of each lane run in the order in which they were put, and never two at once? Did
+no more run at once than may?
 
 As in history.py every rule is conservative: what it reports is proven by the ledger. A job surely is lent out when the claim has been
 written down, and surely has not ended before somebody set about to ack it. The jobs of a lane are put by one process, and their order is
@@ -78,3 +79,28 @@ def _seen(lines: list[Line]) -> dict[str, _Seen]:
                     job = seen[jobs[receipt]]
                     job.acked = min(job.acked, line.at)
     return seen
+
+
+def crowded(lines: Iterable[Line], most: int) -> list[str]:
+    """Whether more than that were surely lent out at once: from the line about the claim until somebody set about to settle it, its process
+    was to be killed, or its lease was over."""
+    lines = list(lines)
+    killed = {line.victim: line.at for line in lines if line.what == "kill"}
+    ends: dict[str, float] = {}
+    for line in lines:
+        if line.what.endswith(".call") and line.what != "put.call" and not line.what.startswith("extend"):
+            for receipt in line.receipts:
+                ends.setdefault(receipt, line.at)
+    steps: list[tuple[float, int]] = []
+    for line in lines:
+        if line.what == "claim":
+            for receipt, until in zip(line.receipts, line.untils, strict=True):
+                end = min(ends.get(receipt, until), until, killed.get(line.who, until))
+                if end > line.at:
+                    steps += [(line.at, 1), (end, -1)]
+    running, worst, at = 0, 0, 0.0
+    for moment, step in sorted(steps):
+        running += step
+        if running > worst:
+            worst, at = running, moment
+    return [f"{worst} jobs were lent out at once at {at:.3f}, {most} may be"] if worst > most else []
