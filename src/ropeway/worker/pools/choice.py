@@ -46,6 +46,7 @@ def make_pool(
     if pool == "thread":
         return ThreadPool(slots or FEW, shift, inbox, judge, lambda stuck: TaskWork(tasks, judge, stuck), Groups(tasks))
     if pool == "process":
+        tasks.check_plain()
         from .processes import ProcessPool
 
         limits = {"max_jobs": max_jobs_per_child, "max_memory": max_memory}
