@@ -12,7 +12,7 @@ import pytest
 
 import ropeway
 from ropeway.server.app import make_app
-from ropeway.server.doors import Door
+from ropeway.server.doors import SOCKET, Door
 from ropeway.server.grants import Role
 
 from .conftest import Server, Start
@@ -49,7 +49,8 @@ def _doors() -> list[Door]:
         return list(make_app(broker, lambda _: None).table)
 
 
-DOORS = _doors()
+DOORS = [door for door in _doors() if door.method != SOCKET]
+SOCKETS = [door for door in _doors() if door.method == SOCKET]
 PATHS = sorted({door.path.replace("{q}", "orders").replace("{id}", "0" * 32).replace("{task}", "t") for door in DOORS})
 
 

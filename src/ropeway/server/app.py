@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from ..broker import Broker
 from ..names import shown
-from . import calling, classic, engine, lending, looking, numbers, openapi, operating, putting
+from . import calling, classic, engine, lending, looking, numbers, openapi, operating, putting, talking
 from .doors import Door, Table
 from .gate import Gate
 from .grants import EVERYTHING, LOOKING, Grant
@@ -43,7 +43,13 @@ def _doors(broker: Broker, stopping: Stopping) -> list[Door]:
         *looking.doors(broker),
         *numbers.doors(broker),
     ]
-    return [*known, *openapi.doors(known), *engine.doors(broker, stopping), *classic.doors(broker, stopping)]
+    return [
+        *known,
+        *openapi.doors(known),
+        *engine.doors(broker, stopping),
+        *classic.doors(broker, stopping),
+        *talking.doors(broker, stopping),
+    ]
 
 
 def _audit(grant: Grant, method: str, path: str, status: int) -> None:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import Scope
+from starlette.websockets import WebSocket
 
 from .grants import Grant, Role
 
 Handler = Callable[["Call"], Awaitable[Response]]
+Talker = Callable[["Talk"], Awaitable[None]]
 
 
 class Call(Request):
@@ -31,6 +33,25 @@ class Call(Request):
         return name
 
 
+class Talk(WebSocket):
+    """A WebSocket that has passed the gate; not accepted yet."""
+
+    @property
+    def grant(self) -> Grant:
+        """What its bearer may do."""
+        found: Grant = self.scope["ropeway.grant"]
+        return found
+
+    @property
+    def queue(self) -> str:
+        """The queue that its path names."""
+        name: str = self.path_params["q"]
+        return name
+
+
+SOCKET = "WEBSOCKET"  # the method of a door for upgrades
+
+
 class Door(NamedTuple):
     """One way in. A path with `{q}` asks for the role on that queue, any other for the role on some queue. `role` None: for anyone who is
     let in at all. `open`: without any token, for those who only ask whether the server lives."""
@@ -38,7 +59,7 @@ class Door(NamedTuple):
     method: str
     path: str
     role: Role | None
-    handler: Handler
+    handler: Handler | Talker
     open: bool = False
     says: str = ""  # one line for the description of the API
     changes: bool = True  # whether it changes anything: then it is recorded, and the Origin is looked at
@@ -49,7 +70,7 @@ class Table:
 
     def __init__(self, doors: Sequence[Door]) -> None:
         self.doors = tuple(doors)
-        self._routes = [(door, Route(door.path, _unused, methods=[door.method])) for door in doors]
+        self._routes = [(door, _route(door)) for door in doors]
 
     def find(self, scope: Scope) -> tuple[Door, dict[str, str]] | list[str]:
         """The door and what its path says; or the methods that this path knows, none when there is no such path."""
@@ -64,6 +85,10 @@ class Table:
 
     def __iter__(self) -> Iterator[Door]:
         return iter(self.doors)
+
+
+def _route(door: Door) -> Route | WebSocketRoute:
+    return WebSocketRoute(door.path, _unused) if door.method == SOCKET else Route(door.path, _unused, methods=[door.method])
 
 
 async def _unused(request: Request) -> Response:

@@ -10,14 +10,16 @@ import base64
 import binascii
 import logging
 from collections.abc import Callable, Collection
+from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from ..errors import RopewayError
 from ..names import shown
-from .doors import Call, Door, Table
+from .doors import SOCKET, Call, Door, Handler, Table, Talk, Talker
 from .grants import Grant
 from .problems import Refusal, answer, problem
 
@@ -59,8 +61,12 @@ class Gate:
             await _refuse(refusal, scope, receive, send)
             return
         scope["ropeway.grant"] = grant
+        if scope["type"] == "websocket":
+            await self._talk(door, grant, Talk(scope, receive, send))
+            return
+        handler = cast("Handler", door.handler)
         try:
-            response = await door.handler(Call(scope, receive, send))
+            response = await handler(Call(scope, receive, send))
         except (Refusal, RopewayError) as error:
             response = answer(error)
         except Exception as error:
@@ -72,14 +78,20 @@ class Gate:
             response.headers.setdefault(name, value)
         await response(scope, receive, send)
 
+    async def _talk(self, door: Door, grant: Grant, talk: Talk) -> None:
+        if self._audit is not None and door.changes:
+            self._audit(grant, SOCKET, talk.url.path, 101)
+        try:
+            await cast("Talker", door.handler)(talk)
+        except WebSocketDisconnect:
+            return  # the other side is the one that ends most of them
+
     def _let_in(self, scope: Scope) -> tuple[Door, Grant]:
         """Who passes, and through which door; Refusal for all others."""
         headers = Headers(scope=scope)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_LIMIT:
             raise Refusal(431, f"the headers are over {HEADERS_LIMIT} bytes; nothing was done")
         self._check_host(headers)
-        if scope["type"] != "http":
-            raise Refusal(404, "there is no such WebSocket here; nothing was done")
         found = self.table.find(scope)
         if not isinstance(found, list) and found[0].open:
             return found[0], Grant("anyone", {})
@@ -94,7 +106,7 @@ class Gate:
         if door.role is not None and not grant.may(door.role, params.get("q")):
             where = f" on {shown(params['q'])}" if "q" in params else ""
             raise Refusal(403, f"this token has no right to {door.role}{where}; nothing was done")
-        if scope["method"] not in SAFE:
+        if scope["type"] == "websocket" or scope["method"] not in SAFE:
             self._check_origin(headers)
         return door, grant
 
@@ -154,11 +166,12 @@ def _token(header: str) -> str:
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(refusal.status, str(refusal), headers=refusal.headers)
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008})
+        await send({"type": "websocket.http.response.start", "status": response.status_code, "headers": response.raw_headers})
+        await send({"type": "websocket.http.response.body", "body": response.body})
         return
-    response = problem(refusal.status, str(refusal), headers=refusal.headers)
     for name, value in SAFETY:
         response.headers.setdefault(name, value)
     await response(scope, receive, send)

@@ -76,7 +76,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
         if not lents:
             return Response(status_code=204)
-        return _json([_row(lent) for lent in lents])
+        return _json([job_row(lent) for lent in lents])
 
     async def ack(call: Call) -> Response:
         given = await asking.json(call, Acks)
@@ -148,7 +148,8 @@ def _answers(answers: list[bool]) -> Response:
     return _json({"answers": answers})
 
 
-def _row(lent: Lent) -> dict[str, Any]:
+def job_row(lent: Lent) -> dict[str, Any]:
+    """A claimed job, as it is given out."""
     job = lent.job
     row = {"id": job.id, "queue": job.queue, "receipt": lent.receipt, "attempt": lent.attempt, "deaths": lent.deaths}
     row |= {"headers": job.headers, "content_type": job.content_type, "key": job.key, "task": job.task, "priority": job.priority}

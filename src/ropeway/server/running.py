@@ -18,6 +18,7 @@ from .place import Address, hosts
 from .stopping import Stopping
 
 GRACE = 10  # seconds that answers on their way get after SIGTERM
+MESSAGE = 1 << 20  # bytes of one WebSocket message
 IDLE = 60  # seconds that a connection may do nothing between two requests
 PRESENCE = 30.0  # seconds that a server is known without a word of it
 
@@ -66,7 +67,10 @@ def serve(
             fd=door.fileno(),
             loop="uvloop",
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from ...aio import facade
 from ...broker import Broker
 from ...errors import RopewayError
 from ...store import Ack, Handback, Lent
-from ..doors import Call, Door
+from ..doors import SOCKET, Call, Door, Talk
 from ..grants import Role
 from ..stopping import Stopping
 from .facts import Facts
@@ -65,7 +66,7 @@ class Feeds:
         self._pumps: dict[str, asyncio.Task[None]] = {}
         self._turn: dict[str, int] = {}
 
-    async def lines(self, queue: str) -> AsyncIterator[bytes]:
+    async def lines(self, queue: str) -> AsyncGenerator[bytes, None]:
         """Each new job as a line, for as long as somebody reads. A job is gone once it was written."""
         stream, item = Stream(), None
         self._streams.setdefault(queue, []).append(stream)
@@ -141,6 +142,31 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
     async def stream(call: Call) -> Response:
         return StreamingResponse(feeds.lines(call.queue), media_type="application/x-ndjson")
 
+    async def feed(talk: Talk) -> None:
+        await talk.accept()
+
+        async def echo() -> None:
+            while True:
+                await talk.send_text(await talk.receive_text())
+
+        async def carry() -> None:
+            lines = feeds.lines(talk.queue)
+            try:
+                async for line in lines:
+                    await talk.send_text(line.decode().rstrip())
+            finally:
+                await lines.aclose()
+
+        both = [asyncio.ensure_future(one) for one in (echo(), carry())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in both:
+                one.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            with suppress(RuntimeError):  # it is closed already
+                await talk.close()
+
     async def policy(call: Call) -> Response:
         known = await facts.text("policy", call.queue)
         return said({"queue": call.queue, "policy": known[0] if known else POLICIES[0]})
@@ -155,6 +181,7 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
 
     return [
         Door("GET", "/c/{q}", Role.CONSUME, plainly(stream), says="Each new job as a line, for as long as the request is held open"),
+        Door(SOCKET, "/ws/{q}", Role.CONSUME, feed, says="The same over WebSocket; what is sent is echoed"),
         Door("GET", "/p/{q}", Role.OBSERVE, plainly(policy), says="The policy of a queue's streams", changes=False),
         Door("POST", "/p/{q}", Role.OPERATE, plainly(set_policy), says="Set it: broadcast or roundrobin"),
     ]

@@ -1,0 +1,188 @@
+"""WebSocket: put, claim and settle as messages of JSON, many at once on one connection.
+
+    -> {"n": 1, "op": "put", "queue": "mails", "body": {"to": "ada"}, "priority": 10}
+    <- {"n": 1, "id": "01a1..."}
+    -> {"n": 2, "op": "claim", "queue": "mails", "wait": 60}
+    <- {"n": 2, "jobs": [{"id": ..., "receipt": ..., "body": ...}]}
+    -> {"n": 3, "op": "ack", "receipts": ["..."]}
+    <- {"n": 3, "answers": [true]}
+
+`n` is the caller's own number and comes back with the answer, which may come in any order. A refusal is {"n", "problem"}. What is claimed
+here and not settled when the connection ends goes back at once, uncounted: a worker that is gone is seen in no time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.websockets import WebSocketDisconnect
+
+from ..aio import facade
+from ..broker import Broker
+from ..codec import encode_body
+from ..durations import seconds
+from ..errors import BadValue, RopewayError
+from ..job import Attempt
+from ..names import check_name, shown
+from ..store import Ack, Handback
+from .asking import BATCH
+from .doors import SOCKET, Door, Talk
+from .grants import Role
+from .lending import LONGEST_POLL, job_row
+from .problems import Refusal, problem_of
+from .stopping import Stopping
+
+OPEN = 100  # messages of one connection that may be worked on at once
+
+Span = float | str
+
+
+class Message(Struct, forbid_unknown_fields=True):
+    """What a client may say."""
+
+    op: str
+    n: int = 0
+    queue: str = ""
+    body: Any = None
+    headers: dict[str, str] = {}
+    priority: int | None = None
+    delay: Span = 0
+    key: str | None = None
+    ttl: Span | None = None
+    keep: Span | None = None
+    lane: str | None = None
+    task: str | None = None
+    receipts: list[str] = []
+    result: Any = None
+    error: str = ""
+    limit: int = 1
+    lease: Span = 30.0
+    wait: Span = 0
+
+
+_decode = msgspec.json.Decoder(Message).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def doors(broker: Broker, stopping: Stopping) -> list[Door]:
+    """The doors of this family."""
+
+    async def talk(talk: Talk) -> None:
+        await talk.accept()
+        await Conversation(broker, stopping, talk).run()
+
+    return [Door(SOCKET, "/v1/ws", None, talk, says="put, claim, ack, nack, bury and extend as messages")]
+
+
+class Conversation:
+    """One connection."""
+
+    def __init__(self, broker: Broker, stopping: Stopping, talk: Talk) -> None:
+        self._broker = broker
+        self._side = facade(broker.link)
+        self._stopping = stopping
+        self._talk = talk
+        self._held: dict[str, None] = {}  # receipts that were given out here and not settled
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until either side ends."""
+        ending = asyncio.ensure_future(self._stopping.wait())
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await asyncio.wait((ending, reading), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await self._talk.close(1001, "the server stops")
+        finally:
+            for task in (ending, reading, *self._tasks):
+                task.cancel()
+            await asyncio.gather(ending, reading, *self._tasks, return_exceptions=True)
+            if self._held:
+                await self._side.settle("nack", [Handback(receipt, restore=True) for receipt in self._held])
+
+    async def _read(self) -> None:
+        while True:
+            text = await self._talk.receive_text()
+            try:
+                message = _decode(text)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                await self._say({"n": 0, "problem": {"status": 400, "detail": f"this is no message: {error}; nothing was done"}})
+                continue
+            while len(self._tasks) >= OPEN:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.ensure_future(self._answer(message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, message: Message) -> None:
+        try:
+            told = await self._do(message)
+        except Refusal as refusal:
+            told = {"problem": {"status": refusal.status, "detail": str(refusal)}}
+        except RopewayError as error:
+            told = {"problem": problem_of(error)}
+        await self._say({"n": message.n, **told})
+
+    async def _do(self, message: Message) -> dict[str, Any]:
+        if message.op == "put":
+            return await self._put(message)
+        if message.op == "claim":
+            return await self._claim(message)
+        if message.op not in ("ack", "nack", "bury", "extend"):
+            raise BadValue(f"{shown(message.op)} is no op; there are: put claim ack nack bury extend")
+        self._allow(Role.CONSUME)
+        if not 1 <= len(message.receipts) <= BATCH:
+            raise BadValue(f"give 1 to {BATCH} receipts, not {len(message.receipts)}; nothing was done")
+        return {"answers": await self._settle(message)}
+
+    async def _put(self, message: Message) -> dict[str, Any]:
+        queue = self._broker.queue(check_name(message.queue))
+        self._allow(Role.PRODUCE, message.queue)
+        body, kind = (b"", "application/octet-stream") if message.body is None else encode_body(message.body)
+        options: dict[str, Any] = {name: value for name in _OPTIONS if (value := getattr(message, name)) not in (None, {}, 0)}
+        handle = await queue.aput_encoded(body, kind, **options)
+        return {"id": handle.id}
+
+    async def _claim(self, message: Message) -> dict[str, Any]:
+        self._allow(Role.CONSUME, check_name(message.queue))
+        wait = seconds(message.wait, "wait")
+        if not 1 <= message.limit <= BATCH or wait > LONGEST_POLL:
+            raise BadValue(f"limit is 1 to {BATCH}, wait at most {LONGEST_POLL:g} s; nothing was claimed")
+        lents = await self._side.claim(message.queue, message.limit, seconds(message.lease, "lease"), wait, bound=False)
+        self._held.update(dict.fromkeys(lent.receipt for lent in lents))
+        return {"jobs": [job_row(lent) for lent in lents]}
+
+    async def _settle(self, message: Message) -> list[bool]:
+        if message.op == "extend":
+            return await self._side.settle("extend", message.receipts, seconds(message.lease, "lease"))
+        if message.op == "ack":
+            result, kind = (None, "") if message.result is None else (_encode(message.result), "application/json")
+            keep = None if message.keep is None else seconds(message.keep, "keep")
+            what: list[Any] = [Ack(receipt, result, kind, keep) for receipt in message.receipts]
+        else:
+            now, delay = self._broker.link.clock.now(), seconds(message.delay, "delay")
+            outcome = "discarded" if message.op == "bury" else "failed" if message.error else "returned"
+            attempt = Attempt(0, now, now, self._talk.grant.name, outcome, message.error[:2000])
+            what = [Handback(receipt, delay, attempt) for receipt in message.receipts]
+        answers = await self._side.settle(message.op, what)
+        for receipt in message.receipts:
+            self._held.pop(receipt, None)
+        return answers
+
+    def _allow(self, role: Role, queue: str | None = None) -> None:
+        if not self._talk.grant.may(role, queue):
+            raise Refusal(403, f"this token has no right to {role}{f' on {shown(queue)}' if queue else ''}; nothing was done")
+
+    async def _say(self, value: dict[str, Any]) -> None:
+        async with self._sending:
+            try:
+                await self._talk.send_text(_encode(value).decode())
+            except (RuntimeError, WebSocketDisconnect):
+                return  # it has ended: what was claimed goes back
+
+
+_OPTIONS = ("headers", "priority", "delay", "key", "ttl", "keep", "lane", "task")
