@@ -26,14 +26,13 @@ from ..store import SqlStore
 from ..waiting import Bell
 from ..words import OPTIONS, table_names
 from .guest import WHO, MysqlGuest, bind
-from .session import MysqlSession, refusal
+from .session import NOW, MysqlSession, refusal
 
 OWN_OPTIONS = OPTIONS | {"socket", "ssl_ca", "ssl_cert", "ssl_key"}
 OLDEST = (10, 6)  # the first MariaDB that passes over locked rows
 SESSIONS = 16
 SLACK = 0.5  # seconds by which silence is borne for longer than a lock: then it is the server who says that nothing was done
 BEHIND = 60.0  # seconds of poll behind the bell: 100 idle workers, who look and renew their announcement, cost 3.4 statements a second
-_NOW = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))"  # right in every time zone that a session may have
 _LANE = "convert(lane using utf8mb4)"  # it stands there as bytes, since all that text does in MariaDB would make two lanes one
 _MARIADB = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", re.IGNORECASE)
 
@@ -63,8 +62,8 @@ class MysqlStore(SqlStore):
             "among_lanes": "lane in :lanes",
             "lane": _LANE,
             "never": str(NEVER),
-            "now": _NOW if own else "cast(:now as signed)",
-            "boot": _NOW if own else "cast(:boot as signed)",
+            "now": NOW if own else "cast(:now as signed)",
+            "boot": NOW if own else "cast(:boot as signed)",
             "locked": "for update",
             "free": "for update skip locked",
         }
