@@ -11,7 +11,7 @@ RopewayError
  |- BadName         a name that is no name (also a ValueError)
  |- BadBody         a body, header or result that cannot be carried (also a ValueError)
  |- BadValue        a priority, duration, pattern or other value out of its range (also a ValueError)
- |- NotAllowed      the credentials do not reach that far
+ |- NotAllowed      the credentials do not reach that far, or a hook of the application's refused it
  `- ConfigError     a URL, file or option that cannot be understood
 
 RetryLater, Discard     not errors: what a task raises to steer its own job
@@ -93,7 +93,7 @@ class BadValue(RopewayError, ValueError):
 
 
 class NotAllowed(RopewayError):
-    """The credentials given do not allow that; nothing was done."""
+    """The credentials given, or a hook of the application's, do not allow that; nothing was done."""
 
 
 class ConfigError(RopewayError):
