@@ -101,6 +101,8 @@ class Looking:
             if query.ids is not None:
                 yield from self._by_id(room, query, wanted)
                 continue
+            if len(wanted) > 1 and not self._hub.one(Request(None, ("EXISTS", room.keys[2]), room.slot)):
+                continue  # who looks again and again at what is mostly empty pays one command
             for number, state in enumerate(STATES):
                 if state in wanted and (name, number) >= past:
                     begin = bytes.fromhex(after[3]) if after and (name, number) == past else b""

@@ -8,14 +8,17 @@
 local who, nap, each = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
 local at, due, alone = now + nap, false, true
 for g = 0, #KEYS - 1, 12 do
-  local first = call('ZRANGE', KEYS[g + 6], 0, 0, 'WITHSCORES')
-  if first[2] and tonumber(first[2]) <= boot then
-    rescue(g)
-    first = nil
+  local coming = now + 3200000000000000
+  if call('EXISTS', KEYS[g + 3]) == 1 then -- else it is empty, as idle queues are
+    local first = call('ZRANGE', KEYS[g + 6], 0, 0, 'WITHSCORES')
+    if first[2] and tonumber(first[2]) <= boot then
+      rescue(g)
+      first = nil
+    end
+    sweep(g, tonumber(ARGV[6]))
+    local off, kept, alarm = unpack(call('HMGET', KEYS[g + 1], 'c', 'l', 'a'))
+    if not off then coming = upcoming(g, (limits_of(kept)), first, alarm and alarmed(g)) end
   end
-  sweep(g, tonumber(ARGV[6]))
-  local off, kept, alarm = unpack(call('HMGET', KEYS[g + 1], 'c', 'l', 'a'))
-  local coming = off and now + 3200000000000000 or upcoming(g, (limits_of(kept)), first, alarm and alarmed(g))
   if coming <= now then
     due = true
   elseif who ~= '' and each > 0 then
