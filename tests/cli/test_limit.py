@@ -59,3 +59,15 @@ def test_jobs_of_a_lane(shell: Shell) -> None:
     shell.ok("put", "q", "b", "--lane", "y")
     assert [row["body"] for row in shell.ok("jobs", "q", "--lane", "x").rows] == ["a"]
     assert shell.ok("jobs", "q", "--lane", "x").row["lane"] == "x"
+
+
+def test_check_tells_where_the_configuration_is_not_what_holds(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text("[queues.a.limits]\nrunning = 4\n[queues.b.limits]\nrunning = 2\nlane = 3\n[queues.c.limits]\nrunning = 1\n")
+    monkeypatch.setenv("ROPEWAY_CONFIG", str(file))
+    shell.ok("limit", "b", "--running", "9")
+    shell.ok("limit", "c", "--config")
+    texts = [finding["text"] for finding in shell.ok("check").row["findings"]]
+    assert "queue a has no limits yet: the next worker sets running 4, as configured" in texts
+    assert "queue b: running 9 holds, the configuration says running 2, lane 3. To take that: ropeway limit b --config" in texts
+    assert not [text for text in texts if "queue c" in text]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ..store import Durability, Feature
+from collections.abc import Iterator
+
+from ..store import ANY, Durability, Feature, Finding
 from ..url import hidden
 from .clean import clean
 from .output import Row
+from .rows import limits_shown
 from .session import Session
 from .verdict import DONE, FAILED
 
@@ -27,7 +30,7 @@ def check(session: Session) -> int:
         session.out.stream.flush()
     store = session.store
     durability = store.durability()
-    findings = list(store.check())
+    findings = [*store.check(), *_limits(session)]
     fault = any(finding.level == "fault" for finding in findings)
     row: Row = {"url": store.url, "why": why, "durability": str(durability), "survives": SURVIVES[durability], "max_body": store.max_body}
     row |= {"features": sorted(store.features), "ok": not fault, "findings": [{"level": f.level, "text": f.text} for f in findings]}
@@ -38,3 +41,19 @@ def check(session: Session) -> int:
     text += [clean(f"{finding.level:<12}{finding.text}") for finding in findings] or ["ok          nothing is wrong"]
     session.out.one(row, text, name="url")
     return FAILED if fault else DONE
+
+
+def _limits(session: Session) -> Iterator[Finding]:
+    """Where the limits of the configuration are not those that hold."""
+    wanted = session.link.limits()
+    if not wanted:
+        return
+    if Feature.LIMITS not in session.store.features:
+        yield Finding("warning", f"the configuration limits {' '.join(sorted(wanted))}, and this engine cannot: workers refuse to start")
+        return
+    for name, counts in session.store.counts(sorted(wanted)).items():
+        if counts.limits == ANY != wanted[name]:
+            yield Finding("note", f"queue {name} has no limits yet: the next worker sets {limits_shown(wanted[name])}, as configured")
+        elif counts.limits != wanted[name]:
+            shown = f"{limits_shown(counts.limits)} holds, the configuration says {limits_shown(wanted[name]) or 'none'}"
+            yield Finding("note", f"queue {name}: {shown}. To take that: ropeway limit {name} --config")
