@@ -202,6 +202,10 @@ class Bell:
                 except OSError:
                     continue
         self._announced.clear()
+        self.shut()
+
+    def shut(self) -> None:
+        """Let go of the socket, and leave the announcements as they stand."""
         if self._out is not None:
             self._out.close()
             self._out = None

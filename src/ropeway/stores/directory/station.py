@@ -183,6 +183,8 @@ class Station:
         if "tree" in self.__dict__:
             self.tree.close()
         self.intake.slots.close()
+        if self.bell is not None:
+            self.bell.shut()
         self.room.shut()
 
     def close(self) -> None:
