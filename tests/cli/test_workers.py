@@ -100,8 +100,10 @@ def test_pause_all_and_resume_all(shell: Shell) -> None:
     from ropeway.worker.fleet import switch
 
     assert switch.paused(link.store if shell.url.startswith("dir") else shell.store) == "deploy"
+    assert "everything is paused: deploy" in shell.ok("ls", terminal=True).err
     assert shell.ok("resume", "--all").row == {"all": "resumed", "workers": 0}
     assert switch.paused(shell.store) is None
+    assert "paused" not in shell.ok("ls", terminal=True).err
     link.close()
 
 

@@ -59,6 +59,11 @@ def list_queues(session: Session, patterns: Sequence[str], *, own: bool) -> int:
         if known and patterns
         else "no queues yet; try: ropeway put mails 'hello'",
     )
+    if session.out.mode == "table":
+        from ..worker.fleet.switch import paused
+
+        if (reason := paused(session.store)) is not None:
+            session.note(f"everything is paused: {reason or 'no reason given'}. To go on: ropeway resume --all")
     return NOTHING if patterns and not names else DONE
 
 

@@ -51,6 +51,7 @@ class Lifeline:
         while True:
             readable, _, _ = select.select([self._socket], [], [], BEAT)
             if readable and not self._hear():
+                self._socket.close()
                 self._orphaned()
                 return
             if not readable:

@@ -8,6 +8,7 @@ from ..ferry import Ferry
 from ..journal import Journal
 from ..landing import Landing
 from ..pools.pool import Pool
+from ..pools.threads import ThreadPool
 from ..run import Run, Shift, Verdict
 from . import meter
 from .notice import new_id
@@ -18,8 +19,8 @@ from .tidying import Tidying
 
 
 def kind_of(pool: object) -> str:
-    """The word for a pool, as a worker was given it."""
-    return pool if isinstance(pool, str) else "thread" if pool is None else "command"
+    """The word for a pool, as a worker was given it; nothing when it is chosen later."""
+    return pool if isinstance(pool, str) else "" if pool is None else "command"
 
 
 HUNG = 2  # runs that hang, at least, before a worker ends for it
@@ -64,6 +65,8 @@ class Post:
 
     def start(self) -> None:
         """Say that it is there, and look whether the whole store is paused."""
+        if not self._presence.pool:
+            self._presence.pool = "thread" if isinstance(self._pool(), ThreadPool) else "async"
         self.beat()
 
     def beat(self) -> None:

@@ -69,11 +69,12 @@ class Presence:
         self._shift = shift
         self._seen = seen
         self._tell_switch = tell_switch
+        self.pool = pool
         self._key = notice.PREFIX + worker
         self._born = boot
         self._notice = Notice(
             id=worker, host=link.holder().name.split(":")[0], pid=os.getpid(), who=living.identity(), started=link.clock.now(), at=0.0,
-            name=link.holder().name.split(":", 2)[2], version=_version(), patterns=list(patterns), pool=pool, supervisor=supervisor,
+            name=link.holder().name.split(":", 2)[2], version=_version(), patterns=list(patterns), supervisor=supervisor,
         )  # fmt: skip
         self._written = self._next = -1.0
         self._changed = True
@@ -151,7 +152,7 @@ class Presence:
     def _fill(self, now: float, state: str, runs: Sequence[Run], every: float) -> None:
         """The note as it stands now."""
         note, seen, wall = self._notice, self._seen, self._shift.link.clock.now()
-        note.at, note.state, note.every = wall, state, every
+        note.at, note.state, note.every, note.pool = wall, state, every, self.pool
         note.queues, note.slots = list(seen.queues())[: notice.MOST_QUEUES], seen.slots()
         note.running, note.held = len(runs), len(seen.runs())
         note.jobs = [
