@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ropeway
@@ -195,6 +195,7 @@ def test_hostile_yaml_is_one_error(body: bytes, into: Any) -> None:
         way("yaml").decode(body, YAML, into)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(), st.sampled_from(["json", "msgpack", "yaml"]), st.sampled_from([Any, Mail, int, list[str]]))
 def test_any_bytes_are_a_value_or_one_error(data: bytes, name: str, into: Any) -> None:
     try:
@@ -380,6 +381,7 @@ def test_templates_see_the_arguments_whatever_the_codec(broker: Broker) -> None:
         broker.queue("default").purge()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
