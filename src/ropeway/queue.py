@@ -108,7 +108,7 @@ class Queue(Operated, Generic[T]):
         put one by one, each in place of the waiting job that has its key."""
         if edge is not None:
             placed = [(job, *place(self._link, job, edge)) for job in jobs]
-            return [Handle(self._link, job.queue, job_id, created=new, keep=job.keep) for job, job_id, new in placed]
+            return [Handle(self._link, job.queue, job_id, created=new, keep=job.keep, way=self.way) for job, job_id, new in placed]
         store: Store | Joined = self._link.store if tx is None else self._link.store.join(tx)
         return self._handles(jobs, store.put(jobs), keep_first, store)
 
@@ -144,7 +144,7 @@ class Queue(Operated, Generic[T]):
     def _handles(self, jobs: Sequence[Job], answers: Sequence[bool], keep_first: bool, store: Store | Joined) -> list[Handle[Any]]:
         link = self._link
         if all(answers):
-            return [Handle(link, job.queue, job.id, keep=job.keep) for job in jobs]
+            return [Handle(link, job.queue, job.id, keep=job.keep, way=self.way) for job in jobs]
         if not keep_first:
             refused = [job for job, answer in zip(jobs, answers, strict=True) if not answer]
             stored = f"the other {len(jobs) - len(refused)} were stored" if len(jobs) > len(refused) else "nothing was stored"
@@ -154,7 +154,7 @@ class Queue(Operated, Generic[T]):
                 key=refused[0].key,
             )
         return [
-            Handle(link, job.queue, job.id, keep=job.keep) if answer else self._first_of(job, store)
+            Handle(link, job.queue, job.id, keep=job.keep, way=self.way) if answer else self._first_of(job, store)
             for job, answer in zip(jobs, answers, strict=True)
         ]
 
@@ -164,9 +164,9 @@ class Queue(Operated, Generic[T]):
             found = store.browse(Query(queues=(job.queue,), states=_HOLDS_KEY, key=job.key, limit=1))
             if found:
                 first = found[0].job
-                return Handle(self._link, first.queue, first.id, created=first.id == job.id, keep=first.keep)
+                return Handle(self._link, first.queue, first.id, created=first.id == job.id, keep=first.keep, way=self.way)
             if job.source is None and store.put((job,))[0]:
-                return Handle(self._link, job.queue, job.id, keep=job.keep)
+                return Handle(self._link, job.queue, job.id, keep=job.keep, way=self.way)
         raise Conflict(f"the key {job.key!a:.80} is taken, but its job cannot be found; nothing was stored. Put it again", key=job.key)
 
     def _job(self, data: T, options: PutOptions) -> Job:
@@ -278,6 +278,10 @@ class Queue(Operated, Generic[T]):
             side.give_back(list(hand))
 
     apick = twin(pick)
+
+    def handle(self, job_id: str) -> Handle[Any]:
+        """The handle of a job whose id is known; it need not exist."""
+        return Handle(self._link, self.name, check_id(job_id), way=self.way)
 
     def _tidy_at_times(self) -> None:
         """Dead jobs whose time is over leave when somebody claims, once a minute: no mover in the background."""

@@ -58,13 +58,14 @@ def configured(folder: Path, **codecs: Any) -> Iterator[Broker]:
 def test_a_codec_that_both_ends_name_works(broker: Broker, name: str) -> None:
     """Row S10."""
     mails = broker.queue("mails", Mail, codec=name)
-    mails.put(MAIL, keep=60)
+    handle = mails.put(MAIL, keep=60)
     claim = mails.claim()
     assert claim is not None
     assert (claim.data, claim.job.content_type) == (MAIL, KINDS[name])
     claim.ack({"sent": True})
-    done = broker.queue("mails", codec=name).browse(state="done")[0]
+    done = mails.browse(state="done")[0]
     assert done.result_type == KINDS[name]
+    assert handle.result(0) == mails.handle(handle.id).result(0) == {"sent": True}
 
 
 @pytest.mark.parametrize("name", NAMES)
