@@ -186,6 +186,8 @@ def test_a_store_that_is_away_for_a_while(start: Callable[..., Running]) -> None
     Schedules(link).add("s", "every 1s", "q", 1)
     store.browse = fails
     planter = Planter(link, lambda: False, lambda text, *more: told.append(text % more))
+    watched: list[tuple[str, ...]] = []
+    planter.watch = watched.append
     planter.start()
     try:
         assert tried.wait(20)
@@ -193,6 +195,7 @@ def test_a_store_that_is_away_for_a_while(start: Callable[..., Running]) -> None
         until(lambda: link.store.counts(["q"])["q"].ready, 40)
         assert len(told) == 1
         assert "tried again" in told[0]
+        assert (watched[0], watched[-1]) == ((), (QUEUE,)), "the ferry is not to wake for what nobody takes"
     finally:
         planter.close()
         link.close()

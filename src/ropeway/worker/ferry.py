@@ -118,6 +118,10 @@ class Ferry:
         self.pauses.discard(why)
         self._due = True
 
+    def wait_beside(self, queues: tuple[str, ...]) -> None:
+        """Wait for these too, from the next sleep on; they are somebody else's to claim from."""
+        self.beside = queues
+
     def resize(self, slots: int) -> None:
         """Run so many at once from now on."""
         self._pool.resize(slots)

@@ -98,8 +98,8 @@ class Worker:
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
-        self._planter = planter = Planter(link, lambda: bool(ferry.pauses) or not ferry.open, journal.warn)
-        ferry.on_miss = planter.ring
+        self._planter = planter = Planter(link, lambda: bool(ferry.pauses) or not ferry.open, journal.warn, lambda: not ferry.held)
+        ferry.on_miss, planter.watch = planter.ring, ferry.wait_beside
         self._teller = teller = Teller(tasks, self, journal.warn)
         journal.ended, ferry.on_idle = teller.ended, teller.idle
         self._post = post = Post(
@@ -217,7 +217,7 @@ class Worker:
 
     def _work(self) -> int:
         settle_limits(self._shift.link, self._patterns, self._journal.warn, self._inbox.nap, lambda: bool(self._landing.state))
-        self._ferry.beside = self._planter.start()
+        self._planter.start()
         self._teller.start()
         self._pool.open()
         self._post.start()

@@ -6,7 +6,7 @@ another one claims the record and puts the same job again, with the same id, whi
 there. So it is kept for a minute when done.
 
 It sleeps until the next record is due, or until the ferry, which waits for the records beside its queues, was woken by something that is
-no job. Every half minute it looks by itself: a worker that never rests does not wait in the store.
+no job. A busy worker does not wait in the store, so its planter looks each half minute by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from ..schedules import Schedules
 from ..store import Feature, Handback, Lent, Query
 from .inbox import Bell
 
-LOOK = 30.0  # seconds between two looks when nothing is known to be due
+JOIN = 5.0  # seconds for a look to end that is under way
+LOOK = 30.0  # seconds between two looks of a busy worker when nothing is known to be due,
+LONGEST = 600.0  # and of an idle one, whose ferry hears of everything
 BATCH = 32  # records a claim
 STOPPED = 10.0  # seconds until a tick is tried again whose queue takes no jobs,
 REFUSED = 60.0  # or whose job the store refuses to carry
@@ -41,14 +43,20 @@ class _Lost(Exception):
 
 
 class Planter:
-    """One worker's. `resting` answers whether it is to plant nothing, since the worker is paused or ends. `warn` takes a line for people.
+    """One worker's. `resting` answers whether it is to plant nothing, since the worker is paused or ends; `idle`, whether its ferry waits
+    in the store. `warn` takes a line for people.
 
-    `start` answers the queues that the ferry is to wait for beside its own, and `ring` is what it calls when it was woken for no job.
+    `watch` is told what the ferry is to wait for beside its queues (nothing, while planting fails: it would wake for what nobody takes),
+    and `ring` is what the ferry calls when it was woken for no job.
     """
 
-    def __init__(self, link: Link, resting: Callable[[], bool], warn: Callable[..., None]) -> None:
+    def __init__(
+        self, link: Link, resting: Callable[[], bool], warn: Callable[..., None], idle: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.watch: Callable[[tuple[str, ...]], None] = lambda _: None
         self._link = link
         self._resting = resting
+        self._idle = idle
         self._warn = warn
         self._bell = Bell()
         self._ended = False
@@ -59,21 +67,20 @@ class Planter:
         self._warned: set[str] = set()
         self._written = False
 
-    def start(self) -> tuple[str, ...]:
+    def start(self) -> None:
         """Raises Unsupported when the code asks for schedules on an engine that cannot keep them."""
         if not self._link.store.features >= NEEDS:
             if self._link.schedules:
                 Schedules(self._link).browse()  # says what is missing
-            return ()
+            return
         self._thread = threading.Thread(target=self._run, name="ropeway-planter", daemon=True)
         self._thread.start()
-        return _QUEUES
 
     def close(self) -> None:
         self._ended = True
         self._bell.ring()
         if self._thread is not None:
-            self._thread.join(1.0)
+            self._thread.join(JOIN)
 
     def ring(self) -> None:
         """Something may be due that is no job of the worker's. From any thread, as often as one likes."""
@@ -86,19 +93,24 @@ class Planter:
         clock = self._link.clock
         while not self._ended:
             try:
-                pause = self.look()
-                self._backoff = 0.0
-            except StoreError as error:
+                pause, self._backoff = self.look(), 0.0
+                self.watch(_QUEUES)
+            except Exception as error:  # noqa: BLE001 - whatever it is, schedules must not end with it
                 if self._ended or self._link.closed:
                     return
-                if not self._backoff:
-                    self._warn("schedules could not be planted, and are tried again until the store answers: %s", one_line(error))
-                self._backoff = pause = min(2 * self._backoff or FIRST_BACKOFF, LONGEST_BACKOFF)
-            except RopewayError as error:
-                self._warn("schedules are not planted: %s", one_line(error))
-                pause = LOOK
-            if not self._ended:
-                clock.sleep(self._bell, pause)
+                self.watch(())
+                pause = self._failed(error)
+            until = clock.boot() + pause
+            while not self._ended and not clock.sleep(self._bell, min(LOOK, max(0.0, until - clock.boot()))):
+                if clock.boot() >= until or not self._idle():
+                    break
+
+    def _failed(self, error: Exception) -> float:
+        """Say it once; seconds until the next try."""
+        if not self._backoff:
+            self._warn("schedules could not be planted, and are tried again: %s", one_line(error))
+        self._backoff = min(2 * self._backoff or FIRST_BACKOFF, LONGEST_BACKOFF)
+        return self._backoff
 
     def look(self) -> float:
         """Write down what the code asks for, plant what is due; seconds until the next look. Raises StoreError when the store failed."""
@@ -111,13 +123,13 @@ class Planter:
         while True:
             first = store.browse(Query(queues=_QUEUES, states=_WAITING, limit=1))
             if not first:
-                return LOOK
+                return LONGEST
             if first[0].state is not State.READY:
-                return max(0.0, min(LOOK, first[0].due - link.clock.now() - self._ahead))
+                return max(0.0, min(LONGEST, first[0].due - link.clock.now() - self._ahead))
             try:
                 lents = store.claim(_QUEUES, BATCH, LEASE, link.holder())
             except Stopped:
-                return LOOK
+                return LONGEST
             if not lents:
                 return AGAIN
             now = store_now(link, lents, LEASE)
