@@ -225,3 +225,11 @@ def slow_batch(numbers: list[int]) -> None:
 @tasks.task(batch=4, batch_wait=0.1, retry=1, timeout=0.3)
 async def slow_abatch(numbers: list[int]) -> None:
     await asyncio.sleep(60)
+
+
+@tasks.task
+async def agated(path: str, gate: str, name: str = "") -> None:
+    say(path, "begin", name)
+    while not Path(gate).exists():
+        await asyncio.sleep(0.01)
+    say(path, "end", name)
