@@ -19,7 +19,9 @@ With more than one place a lane has no order to keep, and a job has its place on
 
 from __future__ import annotations
 
+import heapq
 import os
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -164,9 +166,14 @@ class Lanes:
             line = self.disk.open_folder(lane, above)
         return line
 
-    def _parked(self, line: int) -> list[str]:
-        """What is parked in a lane, the first first."""
-        return sorted(name for name in self.disk.names(line) if read_parked(name) is not None)
+    def _parked(self, line: int) -> Iterator[str]:
+        """What is parked in a lane, the first first. Most who ask take one or two, of thousands perhaps: so the rest is never sorted."""
+        names = self.disk.names(line)
+        heapq.heapify(names)
+        while names:
+            name = heapq.heappop(names)
+            if read_parked(name) is not None:
+                yield name
 
     def _bring_back(self, line: int, name: str) -> None:
         part = read_parked(name)
@@ -192,11 +199,9 @@ class Lanes:
 
     def _see_to(self, lane: str, line: int) -> bool:
         """False: another was faster, look again."""
-        parked, used = self._parked(line), self._used(lane)
-        if not parked:
-            return True
+        used = self._used(lane)
         holding = {*used.values()}
-        for name in parked:
+        for name in self._parked(line):
             if not holding and len(used) >= self.width():
                 return True
             inode = self._inode(name, line)
@@ -217,13 +222,14 @@ class Lanes:
         """The job behind this name has ended, or in a wide lane no longer runs: its place is the next one's."""
         inode = self._inode(name, fd)
         used = self._used(part.lane)
-        mine = [number for number, other in used.items() if other == inode]
-        for number in mine:
+        freed = False
+        for number in [number for number, other in used.items() if other == inode]:
             if len(used) <= self.width() and self._hand_on(part.lane, number, {*used.values()}):
                 continue
             self.disk.unlink(f"{part.lane}.{number}", self.room.folder(PLACES))
             used.pop(number)
-        if mine:
+            freed = True
+        if freed:
             self.see_to(part.lane)  # one may have been parked after we looked, by one who saw the place taken
 
     def _hand_on(self, lane: str, number: int, holding: set[int]) -> bool:
