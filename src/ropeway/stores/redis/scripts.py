@@ -62,6 +62,7 @@ class Front(NamedTuple):
 
 
 def front(script: Script, keys: tuple[bytes, ...], head: tuple[Argument, ...]) -> Front:
+    """The front of that script on these keys, with these first arguments."""
     words = ("EVALSHA", script.sha, len(keys), *keys, *head)
     return Front(script, keys, head, _bare(_pack(words)), len(words))
 

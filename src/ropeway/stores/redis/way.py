@@ -54,6 +54,7 @@ class Way:
         return Request(front(script(name), keys, self.head()), args, slot)
 
     def front(self, name: str, room: Room) -> Front:
+        """The front of a script that is asked of one queue: remembered, unless time is given along."""
         found = room.fronts.get(name)
         if found is None:
             keys = room.put_keys if name == "put" else room.group if name in GROUPS else room.keys
