@@ -22,6 +22,7 @@ from .schedule import HEADER, LEASE, NEEDS, QUEUE, CatchUp, Schedule, check_sche
 from .store import Ack, Entry, Handback, Lent, Query, Store
 
 _LIVE = WAITING | {State.RUNNING}
+_LOOKS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25  # between two tries to get hold of a record that somebody else has
 
 
@@ -263,10 +264,13 @@ class Schedules:
         return None
 
     def _entry(self, name: str) -> Entry | None:
-        """Its record. Looked for twice: it may have changed its state, and so its place, under the first look."""
+        """Its record. Engines look state by state, so one that changes its state just then may be missed: not there is what is not
+        there several times."""
         query = Query(queues=(QUEUE,), states=_LIVE, key=check_name(name, "schedule"), limit=1)
-        found = self._store().browse(query) or self._store().browse(query)
-        return found[0] if found else None
+        for _ in range(_LOOKS):
+            if found := self._store().browse(query):
+                return found[0]
+        return None
 
     def _uprooted(self, old: Schedule, new: Schedule, now: float) -> Schedule:
         """The new one, when the tick that was planted ahead for the old one is out again; if it still comes, it is planted anew. Before the
