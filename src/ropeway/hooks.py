@@ -37,6 +37,7 @@ HOOKS: dict[str, tuple[str, str]] = {
 }
 
 OF_WORKERS = frozenset({"worker_start", "idle", "worker_stop"})  # these are about no task
+OF_PUTS = frozenset({"before_put", "after_put"})
 OF_ENDS = frozenset({"on_retry", "on_failure", "on_lost"})
 
 
@@ -53,10 +54,11 @@ class Ended(Struct, frozen=True):
 class Hooks:
     """The functions of one registry, or of one task, by the name of their hook."""
 
-    __slots__ = ("_functions",)
+    __slots__ = ("_functions", "of_puts")
 
     def __init__(self) -> None:
         self._functions: dict[str, tuple[Hook, ...]] = {}
+        self.of_puts = False  # whether there are any
 
     def add(self, name: str, function: F) -> F:
         """Call it from now on when `name` happens. Raises BadValue for a hook that is not there, and for what is no plain function."""
@@ -71,6 +73,7 @@ class Hooks:
             signature(function).bind(*given.split(", "))
         except (TypeError, ValueError):
             raise BadValue(f"{function!r:.80} cannot be hooked to {name}: it must take ({given})") from None
+        self.of_puts = self.of_puts or name in OF_PUTS
         self._functions[name] = (*self._functions.get(name, ()), function)
         return function
 

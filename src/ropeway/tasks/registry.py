@@ -11,7 +11,7 @@ from ..hooks import HOOKS, OF_WORKERS, Hook, Hooks, call
 from ..link import Link
 from ..middleware import Layer, check_middleware, compose
 from ..queue import Queue
-from .putting import PutLayer, PutMiddleware
+from .putting import Around, PutLayer, PutMiddleware
 from .task import Task, TaskOptions
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Callable[..., Any])
+
+
+_MADE = 1024  # handles of queues that are kept
 
 
 class Here(Protocol):
@@ -160,6 +163,15 @@ class Tasks:
         """What goes around the puts of these tasks, likewise."""
         return (*(() if self.above is None else self.above.put_layers), *self._put_layers)
 
+    def around_put(self, task: Task[..., Any, Any]) -> Around | None:
+        """What goes around the puts of this task; None for nothing, as a rule."""
+        registry: Tasks | None = self
+        while registry is not None and not registry._put_layers and not registry._hooks.of_puts:  # noqa: SLF001
+            registry = registry.above
+        if registry is None and not task.hooks.of_puts:
+            return None
+        return Around(self.put_layers, self.hooked("before_put", task), self.hooked("after_put", task))
+
     def hooked(self, name: str, task: Task[..., Any, Any] | None = None) -> tuple[Hook, ...]:
         """Whom to call: those of the registries from the outermost in, then those of the task. Of workers: of all that is included."""
         if name in OF_WORKERS:
@@ -206,11 +218,11 @@ class Tasks:
         """The handle of a queue, by the settings of the connection that these tasks belong to."""
         if self.own_link is None and self.above is not None:
             return self.above.queue_of(name)
-        if self._queues is not None:
-            return self._queues(name)
         made = self._made.get(name)
         if made is None:
-            made = self._made[name] = Queue(self.link, name)
+            if len(self._made) >= _MADE:  # a queue for each customer, perhaps
+                self._made.clear()
+            made = self._made[name] = self._queues(name) if self._queues is not None else Queue(self.link, name)
         return made
 
     def __contains__(self, name: object) -> bool:

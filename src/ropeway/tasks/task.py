@@ -16,12 +16,12 @@ from ..hooks import OF_WORKERS, Hooks
 from ..job import Job
 from ..link import Link
 from ..names import check_name
-from ..options import PutOptions, Settings
+from ..options import PutOptions
 from ..queue import Queue
 from ..retry import Retry
 from ..unique import Edge, check_unique, edge_of
 from .calling import OF_CALLS, Called
-from .putting import Around, Put, ago, go
+from .putting import Put, ago, go
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,7 +107,7 @@ class Task(Called[P, R], Generic[P, R, C]):
         self.hooks = Hooks()
         self.codec = named(options["codec"])[0] if options.get("codec") else ""
         self._arguments: Arguments | None = None
-        self._ways: dict[Settings, Way] = {}
+        self._ways: dict[tuple[str, ...], Way] = {}
         self._result: Any = None
         self._options: PutOptions = {"task": self.name}
         if (priority := options.get("priority")) is not None:
@@ -172,11 +172,14 @@ class Task(Called[P, R], Generic[P, R, C]):
             self._arguments = Arguments(self.name, function, (self.unique, self.lane))
         return self._arguments
 
-    def way(self, settings: Settings) -> Way:
-        """How its arguments and results travel through a queue with these settings: by its own codec, if it has one."""
-        way = self._ways.get(settings)
+    def way(self, queue: Queue[Any]) -> Way:
+        """How its arguments and results travel through this queue: by its own codec, if it has one."""
+        if not self.codec:
+            return queue.way
+        accept = queue.settings.accept
+        way = self._ways.get(accept)
         if way is None:
-            way = self._ways[settings] = replace(settings, codec=self.codec or settings.codec).way()
+            way = self._ways[accept] = replace(queue.settings, codec=self.codec).way()
         return way
 
     def read(self, body: bytes, content_type: str, way: Way) -> Any:
@@ -186,7 +189,7 @@ class Task(Called[P, R], Generic[P, R, C]):
     def _job(self, chosen: CallOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         arguments = self._arguments or self.arguments
         queue = self._queues(chosen.get("queue") or self.queue)
-        by = self.way(queue.settings).codec
+        by = self.way(queue).codec
         body, values = arguments.encode(args, kwargs, by)
         options: PutOptions = self._options
         if chosen or self.unique or self.lane:
@@ -204,13 +207,17 @@ class Task(Called[P, R], Generic[P, R, C]):
         if not jobs:
             return Handles()
 
-        def store(put: Put) -> Handles[R]:
-            queue = self._queues(put.jobs[0].queue)
-            return self._handles(put.jobs, queue.put_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
+        around, here = self.home.around_put(self), self.home.top.here
+        queue = self._queues(jobs[0].queue)
+        if around is None and here is None:
+            return self._handles(jobs, queue, queue.put_jobs(jobs, keep_first=keep_first, tx=tx, edge=edge))
 
-        around, put = self._around_put, Put(self, jobs, tx)
-        handles: Handles[R] = go(around, put, store) if any(around) else store(put)
-        if (here := self.home.top.here) is not None and tx is None:
+        def store(put: Put) -> Handles[R]:
+            return self._handles(put.jobs, queue, queue.put_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
+
+        put = Put(self, jobs, tx)
+        handles: Handles[R] = store(put) if around is None else go(around, put, store)
+        if here is not None and tx is None:
             here.put(put.jobs, handles)
         return handles
 
@@ -218,20 +225,17 @@ class Task(Called[P, R], Generic[P, R, C]):
         if not jobs:
             return Handles()
 
-        async def store(put: Put) -> Handles[R]:
-            queue = self._queues(put.jobs[0].queue)
-            return self._handles(put.jobs, await queue.aput_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
+        around, here = self.home.around_put(self), self.home.top.here
+        queue = self._queues(jobs[0].queue)
 
-        around, put = self._around_put, Put(self, jobs, tx)
-        handles: Handles[R] = await (ago(around, put, store) if any(around) else store(put))
-        if (here := self.home.top.here) is not None and tx is None:
+        async def store(put: Put) -> Handles[R]:
+            return self._handles(put.jobs, queue, await queue.aput_jobs(put.jobs, keep_first=keep_first, tx=tx, edge=edge))
+
+        put = Put(self, jobs, tx)
+        handles: Handles[R] = await (store(put) if around is None else ago(around, put, store))
+        if here is not None and tx is None:
             await facade(self._link).call(here.put, put.jobs, handles)
         return handles
-
-    @property
-    def _around_put(self) -> Around:
-        home = self.home
-        return Around(home.put_layers, home.hooked("before_put", self), home.hooked("after_put", self))
 
     @property
     def _link(self) -> Link:
@@ -240,11 +244,11 @@ class Task(Called[P, R], Generic[P, R, C]):
     def _queues(self, name: str) -> Queue[Any]:
         return self.home.queue_of(name)
 
-    def _handles(self, jobs: tuple[Job, ...], handles: list[Handle[Any]]) -> Handles[R]:
+    def _handles(self, jobs: tuple[Job, ...], queue: Queue[Any], handles: list[Handle[Any]]) -> Handles[R]:
         """The handles, knowing what type the result is."""
-        way = self.way(self._queues(jobs[0].queue).settings)
+        link, way = self._link, self.way(queue)
         return Handles(
-            Handle(self._link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result, way=way)
+            Handle(link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result, way=way)
             for job, got in zip(jobs, handles, strict=True)
         )
 

@@ -179,7 +179,7 @@ class TaskWork:
             job = run.lent.job
             way = ways.get(job.queue)
             if way is None:
-                way = ways[job.queue] = task.way(self._tasks.queue_of(job.queue).settings)
+                way = ways[job.queue] = task.way(self._tasks.queue_of(job.queue))
             if way.plain and job.content_type == JSON:
                 return plain(body)
             run.way = way
