@@ -18,10 +18,10 @@ from ropeway.stores import open_store
 
 from .mariadb import Place, connected
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(180 if "ROPEWAY_FLAT" not in os.environ else 1800)
 
 HOLDER = Holder("host:1:flat", bound=False)
-MANY = 100_000
+MANY = int(os.environ.get("ROPEWAY_FLAT", "100000"))
 ROUNDS, BATCH = 10, 10
 LANES = 5  # priorities with delayed jobs in front: a claim looks at the first of each
 new_id = IdMaker(time.time_ns, os.urandom)

@@ -15,6 +15,7 @@ import pytest
 from engines import place
 from ropeway.ids import IdMaker
 from ropeway.job import Job
+from ropeway.names import ended
 from ropeway.store import Ack, Handback, Holder, Limits, Query
 from ropeway.stores import open_store
 from ropeway.stores.sql.store import SqlStore
@@ -239,3 +240,19 @@ def test_a_lane_that_is_retried_passes_its_ttl_while_it_sleeps(store: SqlStore, 
     clock.advance(31)
     assert sorted(claimed(store)) == ["1"]
     assert [entry.job.body for entry in store.browse(Query())] == [b"1"]
+
+
+@pytest.mark.parametrize("url", ENGINES[:1], indirect=True)
+def test_the_bells_of_private_queues_leave_with_them(url: str, clock: FakeClock) -> None:
+    """Each caller has a queue of its own for replies: nothing of it may stay."""
+    store = open_store(url, clock)
+    store.put([Job(new_id(), "_reply.1"), Job(new_id(), "q")])
+    (lent,) = store.claim(["_reply.1"], 1, 30.0, HOLDER)
+    assert store.wait(["_reply.1", ended("_reply.1")], 0.1) is False
+    assert store.ack([Ack(lent.receipt)]) == [True]
+    assert store.drop(["_reply.1"]) == [True]
+    beside = Path(url.partition(":")[2].partition("?")[0] + "-ropeway")
+    assert sorted(one.name for one in beside.iterdir()) == ["+q", "turn"]
+    store.put([Job(new_id(), "_reply.1")])
+    assert store.wait(["_reply.1"], 0.1) is True
+    store.close()

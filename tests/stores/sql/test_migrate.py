@@ -10,30 +10,30 @@ from pathlib import Path
 
 import pytest
 
+from engines import place
 from ropeway.errors import StoreError
 from ropeway.ids import IdMaker
 from ropeway.job import Job
 from ropeway.store import Ack, Holder
 from ropeway.stores import open_store
 from ropeway.stores.sql import schema, statements
+from ropeway.stores.sql.postgres import tables
 from ropeway.stores.sql.store import SqlStore
-
-from .mariadb import Place
 
 NOW = schema.VERSION
 HOLDER = Holder("host:1:test")
 new_id = IdMaker(lambda: 10**18, os.urandom)
-ENGINES = ["sqlite", pytest.param("mariadb", marks=pytest.mark.service("mariadb"))]
+ENGINES = [
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.service("postgresql")),
+    pytest.param("mysql", marks=pytest.mark.service("mariadb")),
+]
 
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:{tmp_path}/jobs.db"
-        return
-    place = Place(os.environ["ROPEWAY_TEST_MARIADB"], "migrate")
-    yield place.url
-    place.drop()
+    with place(request.param, tmp_path) as one:
+        yield one
 
 
 def opened(url: str) -> SqlStore:
@@ -51,8 +51,9 @@ def works(store: SqlStore) -> None:
 
 def newer(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
     """This process is a release with the next version of the tables."""
-    monkeypatch.setattr(schema, "VERSION", NOW + 1)
-    monkeypatch.setattr(schema, "LEAST", least)
+    for module in (schema, tables):
+        monkeypatch.setattr(module, "VERSION", NOW + 1)
+        monkeypatch.setattr(module, "LEAST", least)
     read = statements.read
 
     def more(path: str) -> list[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ def test_a_file_that_is_open_by_another_copy_is_refused(tmp_path: Path) -> None:
 
 def test_a_thread_of_ours_that_comes_first_is_no_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another thread opens the file between our looking whether we have used it and our looking whether it is open."""
-    path, ours, really = str(tmp_path / "jobs.db"), drivers.driver("apsw"), drivers._is_open  # noqa: SLF001 - the race is in between
+    path, ours, really = str(tmp_path / "jobs.db"), drivers.driver("apsw"), drivers._is_open
     others = []
 
     def late(real: str) -> bool:

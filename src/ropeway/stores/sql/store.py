@@ -196,7 +196,9 @@ class SqlStore:
             check_name(name)
         self.rescue.look()
         self._met = {known for known in self._met if known[0] not in queues}
-        return [self.desk.write(lambda session, name=name: operating.drop(session, name, self._dead_keep)) for name in queues]  # type: ignore[misc]
+        answers = [self.desk.write(lambda session, name=name: operating.drop(session, name, self._dead_keep)) for name in queues]  # type: ignore[misc]
+        self._waiting.forget([name for name, done in zip(queues, answers, strict=True) if done])
+        return answers
 
     # -- the store's own life
 

@@ -64,6 +64,9 @@ class Bell:
     def ring(self, queues: Sequence[str]) -> None:
         """Something is due in these queues, a name for each job. Never fails, never waits."""
 
+    def forget(self, queues: Sequence[str]) -> None:
+        """These queues were dropped."""
+
     def stirred(self, _: SleepingPlace) -> bool:
         """Whether anything at all was committed by others since this place asked last: so cheap that one may ask often."""
         return False
@@ -159,6 +162,9 @@ class Waiting:
 
     def ring(self, queues: Sequence[str]) -> None:
         self._bell.ring(queues)
+
+    def forget(self, queues: Sequence[str]) -> None:
+        self._bell.forget(queues)
 
     def wake(self) -> None:
         """Whoever sleeps wakes; if nobody does, the next one does not sleep."""

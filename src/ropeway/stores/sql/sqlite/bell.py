@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from ....bells import datagram
 from ....bells.place import SleepingPlace
+from ....names import ended
 from ..waiting import Bell
 from .drivers import Connection
 
@@ -37,7 +38,7 @@ class HostBell(Bell):
         self._on = on and datagram.available()
         self._pid = os.getpid()
         self._bells: dict[str, datagram.Bell] = {}
-        self._fds: list[int] = []
+        self._fds: dict[str, int] = {}
         self._eye: Connection | None = None
         self._seen: dict[int, int] = {}
 
@@ -70,13 +71,13 @@ class HostBell(Bell):
 
     def _bell(self, queue: str) -> datagram.Bell:
         if self._pid != os.getpid():  # our parent's announcements are not ours to withdraw
-            self._bells, self._fds, self._eye, self._pid = {}, [], None, os.getpid()
+            self._bells, self._fds, self._eye, self._pid = {}, {}, None, os.getpid()
         bell = self._bells.get(queue)
         if bell is None:
             folder = f"{self._above}/{self._prefix}{queue}"
             os.makedirs(folder, mode=self._mode | (self._mode & 0o444) >> 2, exist_ok=True)
-            self._fds.append(os.open(folder, _FOLDER))
-            bell = self._bells[queue] = datagram.Bell(self._fds[-1], self._mode)
+            self._fds[queue] = os.open(folder, _FOLDER)
+            bell = self._bells[queue] = datagram.Bell(self._fds[queue], self._mode)
             bell.tidy(shared=False)
             if _is_private(queue):
                 self._sweep()
@@ -98,6 +99,20 @@ class HostBell(Bell):
                     os.close(opened)
                 os.rmdir(folder)  # only when it is empty
 
+    def forget(self, queues: Sequence[str]) -> None:
+        """Remove the folders of queues that are ropeway's own, whose names come only once. Others may come again, and be waited for by a
+        process that has the folder open."""
+        for name in queues:
+            if not name.startswith("_"):
+                continue
+            for one in (name, ended(name)):
+                bell = self._bells.pop(one, None) if self._pid == os.getpid() else None
+                if bell is not None:
+                    bell.close()
+                    os.close(self._fds.pop(one))
+                with suppress(OSError):  # there is none, or somebody else still waits there
+                    os.rmdir(f"{self._above}/{self._prefix}{one}")
+
     def stirred(self, place: SleepingPlace) -> bool:
         try:
             if self._eye is None or self._pid != os.getpid():
@@ -118,7 +133,7 @@ class HostBell(Bell):
                 with suppress(OSError):
                     os.rmdir(f"{self._above}/{self._prefix}{queue}")
         while self._fds:
-            os.close(self._fds.pop())
+            os.close(self._fds.popitem()[1])
         self._bells.clear()
         if self._eye is not None:
             self._eye.close()
