@@ -16,6 +16,7 @@ from .session import Session
 from .waiting import Bell
 
 NOBODY = 0.03  # seconds for which it is believed that nobody waits: or each put would be two round trips
+SEVERAL = "abcdefgh"  # the queues that can be announced by one statement
 AGAIN = 0.05  # so long after announcing itself a waiter looks once more, for what was put in that belief
 
 
@@ -35,6 +36,10 @@ class SqlBoard:
         def work(session: Session) -> None:
             if again and len(said) == 1:  # it stands there, or was taken off whole: one statement, since an idle fleet says this all day
                 session.run_whole("announce", queue=said[0], address=address, lifetime=micros(lifetime))
+                return
+            if again and len(said) <= len(SEVERAL) and "announce_several" in session.statements:  # a worker waits for its orders too
+                places = {f"queue_{letter}": said[min(n, len(said) - 1)] for n, letter in enumerate(SEVERAL)}
+                session.run_whole("announce_several", **places, address=address, lifetime=micros(lifetime))
                 return
             session.run("withdraw", address=address)
             session.run("sweep_waiting")

@@ -59,6 +59,14 @@ insert into {meta} (name, value) values (:key, :value) on duplicate key update v
 -- announce: somebody waits for a queue
 insert into {waiting} (queue, address, until) values (:queue, :address, {now} + :lifetime) on duplicate key update until = values(until);
 
+-- announce_several: the same for up to eight queues; the last one stands in the places that are left
+insert into {waiting} (queue, address, until)
+select asked.queue, :address, {now} + :lifetime from (
+    select :queue_a as queue union all select :queue_b union all select :queue_c union all select :queue_d
+    union all select :queue_e union all select :queue_f union all select :queue_g union all select :queue_h
+) asked
+on duplicate key update until = values(until);
+
 -- insert_many: new jobs; those whose id or key is here already are passed over, and not counted
 insert into {job} (id, queue, priority, due, created, unique_key, head, body, lane) values %%rows%% on duplicate key update id = {job}.id;
 
