@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .durations import LONGEST, seconds
-from .errors import BadValue, Conflict, RopewayError, Unsupported
+from .errors import BadBody, BadValue, Conflict, RopewayError, Unsupported
 from .job import WAITING, Job, State
 from .link import Link
 from .names import KEY_LIMIT, shown
@@ -99,6 +99,8 @@ def place(link: Link, job: Job, edge: Edge) -> tuple[str, bool]:
     store, never = link.store, threading.Event()
     if lacking := sorted(_NEEDS - store.features):
         raise Unsupported(f"{store.url} cannot replace a job: it lacks {', '.join(lacking)}; nothing was stored. Put without it")
+    if job.source is not None:
+        raise BadBody("a body that is streamed in cannot take another one's place; nothing was stored. Put it whole, or a reference to it")
     until, pause = link.clock.boot() + PATIENCE, _FIRST_PAUSE
     while not store.put((job,))[0]:
         query = Query(queues=(job.queue,), states=_HOLDS_KEY, key=job.key, limit=1)

@@ -13,7 +13,7 @@ import pytest
 
 from engines import engines, place
 from ropeway.claim import Claim
-from ropeway.errors import BadValue, Conflict, StoreError, Unsupported
+from ropeway.errors import BadBody, BadValue, Conflict, StoreError, Unsupported
 from ropeway.job import Job, State
 from ropeway.link import Link
 from ropeway.queue import Queue
@@ -405,6 +405,17 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any], hint: str) -> N
         queue.put(1, **options)
     assert len(queue) == 0
     queue._link.close()
+
+
+def test_a_streamed_body_replaces_nothing(editable: Queue[Any]) -> None:
+    editable.put(b"old", key="k")
+    if Feature.STREAM in editable._link.store.features:
+        with pytest.raises(BadBody, match="streamed"):
+            editable.put_file([b"new"], key="k", on_conflict="replace")
+        assert taken(editable).body == b"old"
+    else:
+        editable.put_file([b"new"], key="k", on_conflict="replace")
+        assert taken(editable).body == b"new"
 
 
 def test_awaited(editable: Queue[Any]) -> None:
