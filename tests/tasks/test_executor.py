@@ -49,7 +49,7 @@ def ready(broker: Broker, gate: Gate) -> Broker:
     @broker.task
     def held(n: int) -> int:
         gate.begun.release()
-        assert gate.go.wait(60)
+        assert gate.go.wait(100)
         return n
 
     @broker.task(retry=1)
@@ -82,7 +82,7 @@ def test_submit_takes_tasks_and_their_functions(working: Broker) -> None:
         assert task is not None
         first, second = pool.submit(task, 2, 8), pool.submit(function(working, "pow"), 16, exponent=2, modulus=10)
         assert isinstance(first, Future)
-        assert (first.result(30), second.result(30)) == (256, 6)
+        assert (first.result(90), second.result(90)) == (256, 6)
         assert {first.handle.queue, second.handle.queue} == {"other"}
         assert first.done() and not first.running() and not first.cancelled()
 
@@ -178,13 +178,13 @@ def test_shutdown_without_waiting_lets_futures_hear_all_the_same(working: Broker
     pool.shutdown(wait=False)
     assert not future.done()
     gate.go.set()
-    assert future.result(30) == 3
+    assert future.result(90) == 3
 
 
 def test_shutdown_may_take_back_what_has_not_begun(working: Broker, gate: Gate) -> None:
     pool = working.executor()
     made = [pool.submit(function(working, "held"), n) for n in range(10)]
-    assert gate.begun.acquire(timeout=30) and gate.begun.acquire(timeout=30)
+    assert gate.begun.acquire(timeout=90) and gate.begun.acquire(timeout=90)
     for one in made[2:]:  # a worker may hold more than it runs; those are not to be had
         one.cancel()
     threading.Timer(0.05, gate.go.set).start()
@@ -195,10 +195,10 @@ def test_shutdown_may_take_back_what_has_not_begun(working: Broker, gate: Gate) 
 
 def test_threads_end_with_the_executor(working: Broker) -> None:
     with working.executor() as pool:
-        pool.submit(function(working, "pow"), 1).result(30)
+        pool.submit(function(working, "pow"), 1).result(90)
         serving = [thread for thread in threading.enumerate() if thread.name == "ropeway-executor"]
         assert len(serving) == 1
-    serving[0].join(30)
+    serving[0].join(90)
     assert not serving[0].is_alive()
 
 
@@ -225,11 +225,11 @@ def test_a_waiting_job_can_be_cancelled(ready: Broker) -> None:
 def test_a_running_job_cannot(working: Broker, gate: Gate) -> None:
     with working.executor() as pool:
         future = pool.submit(function(working, "held"), 1)
-        assert gate.begun.acquire(timeout=30)
+        assert gate.begun.acquire(timeout=90)
         assert future.running() and not future.done()
         assert not future.cancel()
         gate.go.set()
-        assert future.result(30) == 1
+        assert future.result(90) == 1
         assert not future.cancel() and not future.cancelled() and not future.running()
 
 
@@ -238,7 +238,7 @@ def test_a_job_that_somebody_else_takes_away_is_an_error(ready: Broker) -> None:
     future = pool.submit(function(ready, "pow"), 1)
     future.handle.cancel()
     with pytest.raises(RemoteError, match="has left the queue"):
-        future.result(30)
+        future.result(90)
     pool.shutdown()
 
 
@@ -249,7 +249,7 @@ def test_cancelling_and_ending_at_once_end_in_one_way(working: Broker) -> None:
             if future.cancel():
                 assert future.cancelled()
             else:
-                assert future.result(30) == n * n
+                assert future.result(90) == n * n
 
 
 # -- result, exception, callbacks
@@ -258,9 +258,9 @@ def test_cancelling_and_ending_at_once_end_in_one_way(working: Broker) -> None:
 def test_result_and_exception(working: Broker, gate: Gate) -> None:
     with working.executor() as pool:
         fine, bad, held = (pool.submit(function(working, name), 5) for name in ("pow", "bad", "held"))
-        assert fine.result(30) == 25
+        assert fine.result(90) == 25
         assert fine.exception(0) is None
-        error = bad.exception(30)
+        error = bad.exception(90)
         assert isinstance(error, ZeroDivisionError)
         assert isinstance(error, RemoteError)
         assert "raise ZeroDivisionError" in error.traceback
@@ -278,7 +278,7 @@ def test_a_result_may_be_none(broker: Broker, start: Callable[..., Running]) -> 
 
     start(broker.link, broker.tasks, ["default"])
     with broker.executor() as pool:
-        assert pool.submit(nothing).result(30) is None
+        assert pool.submit(nothing).result(90) is None
 
 
 def test_a_job_that_is_tried_again_is_not_done(broker: Broker, start: Callable[..., Running]) -> None:
@@ -293,7 +293,7 @@ def test_a_job_that_is_tried_again_is_not_done(broker: Broker, start: Callable[.
 
     start(broker.link, broker.tasks, ["default"])
     with broker.executor() as pool:
-        assert pool.submit(third_time).result(30) == 3
+        assert pool.submit(third_time).result(90) == 3
 
 
 def test_callbacks(working: Broker, caplog: pytest.LogCaptureFixture) -> None:
@@ -309,7 +309,7 @@ def test_callbacks(working: Broker, caplog: pytest.LogCaptureFixture) -> None:
         future.add_done_callback(lambda future: called.append(("first", future.result())))
         future.add_done_callback(lambda future: 1 / 0)
         future.add_done_callback(last)
-        assert told.wait(30)
+        assert told.wait(90)
         assert called == [("first", 9), ("last", 9)]
         future.add_done_callback(called.append)  # at once
         assert called[-1] is future
@@ -329,7 +329,7 @@ def test_a_callback_may_wait_for_another_connection_and_submit_more(working: Bro
             told.set()
 
         pool.submit(function(working, "pow"), 3).add_done_callback(more)
-        assert told.wait(30)
+        assert told.wait(90)
     assert last == [81]
 
 
@@ -339,19 +339,19 @@ def test_a_callback_may_wait_for_another_connection_and_submit_more(working: Bro
 def test_wait_and_as_completed(working: Broker, gate: Gate) -> None:
     with working.executor() as pool:
         held = pool.submit(function(working, "held"), 1)
-        assert gate.begun.acquire(timeout=30)
+        assert gate.begun.acquire(timeout=90)
         fine = pool.submit(function(working, "pow"), 2)
-        done, left = futures.wait([held, fine], timeout=30, return_when=FIRST_COMPLETED)
+        done, left = futures.wait([held, fine], timeout=90, return_when=FIRST_COMPLETED)
         assert (done, left) == ({fine}, {held})
         bad = pool.submit(function(working, "bad"), 1)
-        done, left = futures.wait([held, bad], timeout=30, return_when=FIRST_EXCEPTION)
+        done, left = futures.wait([held, bad], timeout=90, return_when=FIRST_EXCEPTION)
         assert (done, left) == ({bad}, {held})
         done, left = futures.wait([held, fine], timeout=0.02, return_when=ALL_COMPLETED)
         assert (done, left) == ({fine}, {held})
         with pytest.raises(TimeoutError):
             list(futures.as_completed([held, fine], timeout=0.02))
         gate.go.set()
-        assert set(futures.as_completed([held, fine, bad], timeout=30)) == {held, fine, bad}
+        assert set(futures.as_completed([held, fine, bad], timeout=90)) == {held, fine, bad}
         assert futures.wait([held, fine, bad], timeout=0).not_done == set()
 
 
@@ -394,7 +394,7 @@ def test_a_closed_connection_is_told(ready: Broker) -> None:
     future = pool.submit(function(ready, "pow"), 1)
     ready.close()
     with pytest.raises(StoreError, match="closed"):
-        future.result(30)
+        future.result(90)
     pool.shutdown()
 
 

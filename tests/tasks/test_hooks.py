@@ -229,10 +229,10 @@ def test_idle_is_told_once_each_time_the_work_runs_out(broker: Broker, start: Ca
 
     running = start(broker.link, broker.tasks, ["default"])
     for count in (1, 2, 3):
-        assert told.wait(20)
+        assert told.wait(60)
         assert len(idle) == count
         told.clear()
-        f.put().wait("20s")
+        f.put().wait("60s")
     running.worker.stop()
     running.end()
     assert set(idle) == {running.worker}
@@ -245,11 +245,11 @@ def test_on_lost_tells_of_a_run_that_was_not_recorded(broker: Broker, start: Cal
     @broker.task
     def slow() -> None:
         begun.set()
-        assert go.wait(20)
+        assert go.wait(60)
 
     slow.put()
     running = start(broker.link, broker.tasks, ["default"])
-    assert begun.wait(20)
+    assert begun.wait(60)
     receipt = running.worker.running[0].lent.receipt
     assert broker.store.nack([ropeway.store.Handback(receipt, delay=3600)]) == [True]  # as after a lease that ran out
     go.set()
@@ -270,7 +270,7 @@ def test_slow_hooks_keep_no_job_waiting_and_are_waited_for_at_the_end(broker: Br
 
     @bad.hook("on_failure")
     def slow(ended: Ended) -> None:
-        assert gate.wait(20)  # set by the last job: it ran, though the hook of the first goes on
+        assert gate.wait(60)  # set by the last job: it ran, though the hook of the first goes on
         called.append(ended.job.id)
 
     ids = [handle.id for handle in bad.map(range(5))]

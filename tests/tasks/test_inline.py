@@ -119,8 +119,8 @@ def test_awaited_puts_and_tasks(broker: Broker) -> None:
         return f"plain {name}"
 
     async def main() -> None:
-        assert await (await hello.aput("you")).aresult("20s") == "hello you"
-        assert await (await plain.aput("you")).aresult("20s") == "plain you"
+        assert await (await hello.aput("you")).aresult("60s") == "hello you"
+        assert await (await plain.aput("you")).aresult("60s") == "plain you"
 
     with broker.inline():
         asyncio.run(main())
@@ -137,10 +137,10 @@ def test_calls_get_their_answer(broker: Broker) -> None:
         raise LookupError("nobody there")
 
     with broker.inline():
-        assert double.call(21, timeout="20s") == 42
-        assert asyncio.run(double.acall(4, timeout="20s")) == 8
+        assert double.call(21, timeout="60s") == 42
+        assert asyncio.run(double.acall(4, timeout="60s")) == 8
         with pytest.raises(LookupError, match="nobody there"):
-            bad.call(timeout="20s")
+            bad.call(timeout="60s")
 
 
 def test_hooks_and_middleware_go_around_as_ever(broker: Broker) -> None:
