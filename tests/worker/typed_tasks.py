@@ -29,6 +29,36 @@ def bare(a: int) -> float:
     return a / 2
 
 
+@tasks.task(batch=100, batch_wait="50ms", queue="index")
+def index(documents: list[str]) -> list[bool]:
+    """Several at once."""
+    return [bool(document) for document in documents]
+
+
+@tasks.task(batch=10)
+async def pairs(items: list[tuple[int, str]]) -> list[str]:
+    """Several at once, awaited, each with two arguments."""
+    return [f"{number}{text}" for number, text in items]
+
+
+@tasks.task(batch=10)
+def silent(items: list[int]) -> None:
+    """Several at once, without a word."""
+
+
+async def batches() -> None:
+    """Put one by one, called with a list."""
+    assert_type(index.put("x"), Handle[bool])
+    assert_type(index(["x"]), list[bool])
+    assert_type(await pairs([(1, "x")]), list[str])
+    assert_type(pairs.put(1, "x"), Handle[str])
+    silent.put(1)
+    index.put(3)  # type: ignore[arg-type]
+    index.put(["x"])  # type: ignore[arg-type]
+    pairs.put("x", 1)  # type: ignore[arg-type]
+    silent.put("x")  # type: ignore[arg-type]
+
+
 async def use() -> None:
     """Right, and wrong."""
     assert_type(welcome(1, lang="de"), bool)

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from .batched import BatchOptions, BatchTask, DecorateBatch
 from .context import TaskClaim, current_claim
 from .putting import Put
 from .registry import Decorate, Tasks
 from .task import CallOptions, Chosen, Handles, Task, TaskOptions
 
-__all__ = ["CallOptions", "Chosen", "Decorate", "Handles", "Put", "Task", "TaskClaim", "TaskOptions", "Tasks", "current_claim"]
+__all__ = [
+    "BatchOptions",
+    "BatchTask",
+    "CallOptions",
+    "Chosen",
+    "Decorate",
+    "DecorateBatch",
+    "Handles",
+    "Put",
+    "Task",
+    "TaskClaim",
+    "TaskOptions",
+    "Tasks",
+    "current_claim",
+]

@@ -45,8 +45,6 @@ class TaskOptions(TypedDict, total=False):
     queue: str | None  # where its jobs go; "default"
     retry: Retry | int | None  # the policy, or the number of attempts; the worker's
     timeout: Duration | None  # of one run
-    batch: int  # take up to so many jobs at once: the function gets a list and answers a list (tasks/batch.py)
-    batch_wait: Duration  # how long to wait for more of them; not at all
     unique: str  # the key of its jobs, with arguments by name: "user:{user_id}"
     unique_for: Duration | None  # that key stays taken for so long from the put, also when the job is done
     debounce: Duration | None  # due when no other put of that key has come for so long: each takes the place of the one before
@@ -89,13 +87,21 @@ _JSON = codec("json")
 class Task(Called[P, R], Generic[P, R, C]):
     """The function, and its name among the tasks. Made by the `task` decorator. `home` is the registry that it belongs to."""
 
-    def __init__(self, function: Callable[P, C], home: Tasks, **options: Unpack[TaskOptions]) -> None:
+    def __init__(
+        self,
+        function: Callable[P, C],
+        home: Tasks,
+        *,
+        batch: int | None = None,
+        batch_wait: Duration | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> None:
         self.function = function
         self.name = check_name(_named(function, options.get("name")), "task")
         self.queue = check_name(options.get("queue") or "default")
         self.retry = _policy(options.get("retry"))
         self.timeout = seconds(limit, "timeout") if (limit := options.get("timeout")) is not None else None
-        self.batch = _batch(options.get("batch"), options.get("batch_wait"))
+        self.batch = _batch(batch, batch_wait)
         self.batching: Batching | None = None
         self.unique = options.get("unique") or ""
         self.lane = options.get("lane") or ""
