@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ropeway.errors import StoreError
+from ropeway.names import ended
 from ropeway.store import Ack, Query
 from ropeway.stores import open_store
 from ropeway.testing.contract import Open, StoreContract
@@ -116,6 +118,22 @@ def test_queues_are_spread_and_all_of_one_is_together(cluster: list[Server], ope
     assert len(lent) == 60
     assert store.ack([Ack(one.receipt) for one in lent]) == [True] * 60
     assert not [finding for finding in store.check() if finding.level == "fault"]
+
+
+@pytest.mark.parametrize("name", ["q", "x" * 128])
+def test_ends_are_heard_wherever_the_queue_lies(cluster: list[Server], opened: Opener, name: str) -> None:
+    """A queue with a name that is too long shares its bell of ends with others: that lies on another node, and is rung behind."""
+    url = f"{url_of(cluster)}?namespace={namespace()}"
+    store, waiter = opened(url), opened(url)
+    store.put([make(name, keep=60.0)])
+    (lent,) = store.claim([name], 1, 60.0, HOLDER)
+    with ThreadPoolExecutor(1) as pool:
+        heard: list[int] = []
+        waiting = pool.submit(waiter.wait, [ended(name), "other"], 100.0, lambda: bool(heard.append(1)))
+        while not heard:
+            time.sleep(0.005)
+        assert store.ack([Ack(lent.receipt)]) == [True]
+        assert waiting.result(60) is True
 
 
 def test_a_single_node_is_told_apart(cluster: list[Server], opened: Opener) -> None:
