@@ -53,6 +53,10 @@ class HostBell(Bell):
             self._bell(queue).announce(place)
         return True
 
+    def heard(self, place: SleepingPlace) -> bool:
+        """A datagram comes from who has put, or has freed a place."""
+        return self._on and isinstance(place, datagram.Sleeper)
+
     def withdraw(self, place: SleepingPlace, queues: Sequence[str]) -> None:
         if isinstance(place, datagram.Sleeper) and self._fds:
             for queue in queues:
