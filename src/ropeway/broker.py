@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from .aio import twin
 from .clock import SYSTEM, Clock
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from .executor import QueueExecutor
     from .schedule import CatchUp
     from .schedules import Schedules
-    from .tasks import Decorate, Task, TaskOptions, Tasks
+    from .tasks import BatchOptions, Decorate, DecorateBatch, Task, TaskOptions, Tasks
+    from .tasks.ticking import Scheduled
     from .worker import CommandRunner, Worker
     from .worker.fleet import Member
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-C = TypeVar("C")
 
 
 def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", config: str | bool = True) -> Broker:
@@ -54,17 +54,6 @@ def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", co
 
         url, _ = where(None)
     return Broker(Link(url, clock, name=name), config=config)
-
-
-class Scheduled(Protocol):
-    """What `cron(...)` answers: a decorator for tasks, and for functions that become one."""
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T, Coroutine[Any, Any, T]]: ...
-    @overload
-    def __call__(self, task: Task[P, T, C], /) -> Task[P, T, C]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
 
 
 class WorkerOptions(TypedDict, total=False):
@@ -163,6 +152,8 @@ class Broker:
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
     @overload
+    def task(self, **options: Unpack[BatchOptions]) -> DecorateBatch: ...
+    @overload
     def task(self, **options: Unpack[TaskOptions]) -> Decorate: ...
     def task(self, *function: Any, **options: Any) -> Any:
         """Make a task of a function: `@broker.task` or `@broker.task(queue="mails", timeout="30s")`, see Tasks.task."""
@@ -235,22 +226,7 @@ class Broker:
         them, "all" a run for each, 100 at most. `args` and `kwargs` are what it is called with.
         Raises BadValue for an expression, zone or policy that is none, and for a second schedule of that name.
         """
-        from .schedules import coded, register
-        from .tasks import Task
-
-        def scheduled(function: Any) -> Any:
-            task = function if isinstance(function, Task) else self.task(function)
-            made = coded(
-                name or task.name,
-                expression,
-                tz=tz,
-                catch_up=catch_up,
-                job=lambda: task._job({}, tuple(args), dict(kwargs or {})),  # noqa: SLF001
-            )
-            register(self._link, made)
-            return task
-
-        return scheduled
+        return self.tasks.cron(expression, name=name, tz=tz, catch_up=catch_up, args=args, kwargs=kwargs)
 
     def worker(self, *patterns: str, **options: Unpack[WorkerOptions]) -> Worker:
         """A worker for the queues that the patterns mean, in their order; $ROPEWAY_QUEUE or "default" when none are given.

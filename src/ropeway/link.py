@@ -20,7 +20,6 @@ from .stores import open_store
 
 if TYPE_CHECKING:
     from .options import Settings
-    from .schedules import Coded
 
 _links: WeakSet[Link] = WeakSet()  # whom a fork concerns
 _inherited: list[object] = []  # stores of the parent: never used here, and never collected, since collecting could close them
@@ -43,7 +42,6 @@ class Link:
         self.facade: object = None  # the awaitable side, made by aio at its first use
         self.mailroom: object = None  # where the answers of calls come in, made by calls at its first use
         self.endings: object = None  # those who wait for the ends of jobs, likewise
-        self.schedules: list[Coded] = []  # what the code asks for: each worker writes it down when it starts
         self.at_close: list[Callable[[], None]] = []  # what must end before the store does, last one first; forgotten in a forked child
         self._name = name or _program()
         self._opener = opener

@@ -298,13 +298,6 @@ def coded(name: str, expression: str, *, tz: str, catch_up: CatchUp, job: Callab
     return Coded(name, made)
 
 
-def register(link: Link, one: Coded) -> None:
-    """Have it written down by each worker of this connection that starts. BadValue when the name is taken."""
-    if any(other.name == one.name for other in link.schedules):
-        raise BadValue(f"there is a schedule {one.name} in this program already; give this one another: cron(..., name=...)")
-    link.schedules.append(one)
-
-
 def _changed(old: Schedule, new: Schedule) -> Schedule:
     """The old one with what the new one says: its pause stays, and its ticks too unless they come at other times now."""
     anew = (old.expression, old.tz) != (new.expression, new.tz)

@@ -17,10 +17,11 @@ import pytest
 
 from engines import engines, place
 from ropeway.broker import Broker
-from ropeway.errors import StoreError, Unsupported
+from ropeway.errors import BadValue, StoreError, Unsupported
 from ropeway.link import Link
 from ropeway.schedule import NEEDS, QUEUE
 from ropeway.schedules import Schedules
+from ropeway.tasks import Tasks
 from ropeway.worker import Worker
 from ropeway.worker.planter import Planter
 
@@ -227,3 +228,24 @@ def test_a_worker_ends_at_once_with_its_planter_asleep() -> None:
 
 def test_the_program_of_these_tests_is_there() -> None:
     assert os.access(PROGRAM, os.R_OK)
+
+
+def test_schedules_of_a_registry_that_is_included() -> None:
+    tasks = Tasks()
+    tasks.cron("@daily")(tasks.task(queue="q", name="daily")(lambda: None))
+    with pytest.raises(BadValue, match="a schedule daily in this program"):
+        tasks.cron("@hourly", name="daily")(tasks.task(name="other")(lambda: None))
+    with pytest.raises(BadValue, match="3 fields"):
+        tasks.cron("* * *", name="wrong")(tasks.task(name="third")(lambda: None))
+    broker = Broker(Link("memory:"), config=False)
+    broker.include(tasks)
+    twice = Tasks()
+    twice.cron("@daily")(twice.task(queue="q")(daily))
+    with pytest.raises(BadValue, match="daily"):
+        broker.include(twice)
+    assert broker.worker("q", drain=True).run() == 0
+    until(lambda: [schedule.name for schedule in broker.schedules.browse()] == ["daily"])
+    broker.close()
+
+
+def daily() -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from ..calls.failures import know
@@ -11,13 +11,17 @@ from ..hooks import HOOKS, OF_WORKERS, Hook, Hooks, call
 from ..link import Link
 from ..middleware import Layer, check_middleware, compose
 from ..queue import Queue
+from .batched import BatchOptions, BatchTask, DecorateBatch
 from .putting import Around, PutLayer, PutMiddleware
 from .task import Task, TaskOptions
 
 if TYPE_CHECKING:
     from ..handle import Handle
     from ..job import Job
+    from ..schedule import CatchUp
+    from ..schedules import Coded
     from .context import TaskClaim
+    from .ticking import Scheduled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +68,7 @@ class Tasks:
         self._made: dict[str, Queue[Any]] = {}
         self._queues = queues
         self._tasks: dict[str, Task[..., Any, Any]] = {}
+        self._schedules: tuple[Coded, ...] = ()
 
     # Registering
 
@@ -71,6 +76,8 @@ class Tasks:
     def task(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Task[P, T, Coroutine[Any, Any, T]]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+    @overload
+    def task(self, function: None = None, /, **options: Unpack[BatchOptions]) -> DecorateBatch: ...
     @overload
     def task(self, function: None = None, /, **options: Unpack[TaskOptions]) -> Decorate: ...
     def task(self, function: Any = None, /, **options: Any) -> Any:
@@ -80,15 +87,39 @@ class Tasks:
         """
         if function is None:
             return lambda function: self.task(function, **options)
-        if unknown := options.keys() - TaskOptions.__annotations__.keys():
-            raise TypeError(f"a task has no option {min(unknown)!r}; it has: {' '.join(TaskOptions.__annotations__)}")
+        if unknown := options.keys() - BatchOptions.__annotations__.keys():
+            raise TypeError(f"a task has no option {min(unknown)!r}; it has: {' '.join(BatchOptions.__annotations__)}")
         if not callable(function):
             raise TypeError(f"a task is made of a function, not of {function!r:.80}")
         options["queue"] = options.get("queue") or self._default
-        made: Task[..., Any, Any] = Task(function, self, **options)
+        made: Task[..., Any, Any] = (BatchTask if "batch" in options else Task)(function, self, **options)
         _check_free(made, self.top.get(made.name))
         self._tasks[made.name] = made
         return made
+
+    def cron(
+        self,
+        expression: str,
+        *,
+        name: str = "",
+        tz: str = "UTC",
+        catch_up: CatchUp = "last",
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Scheduled:
+        """Run a task at each tick of the expression, see Broker.cron."""
+        from .ticking import scheduled
+
+        return scheduled(self.task, self._schedule, expression, name, tz, catch_up, args, kwargs)
+
+    def _schedule(self, one: Coded) -> None:
+        _check_unscheduled((one,), self.top.schedules)
+        self._schedules = (*self._schedules, one)
+
+    @property
+    def schedules(self) -> tuple[Coded, ...]:
+        """What the code asks to be run by a schedule, also of what is included: workers write it into the store when they start."""
+        return (*self._schedules, *(one for other in self._included for one in other.schedules))
 
     def include(self, *others: Tasks) -> None:
         """Take in registries that were made without a store: their tasks are put where these are, and run by the same workers. What goes
@@ -109,6 +140,7 @@ class Tasks:
                 )
             for task in other:
                 _check_free(task, top.get(task.name))
+            _check_unscheduled(other.schedules, top.schedules)
         for other in others:
             if other not in self._included:
                 self._included = (*self._included, other)
@@ -286,3 +318,11 @@ def _check_free(task: Task[..., Any, Any], known: Task[..., Any, Any] | None) ->
 def _place(function: Any) -> tuple[str, str]:
     """Where a function was written: a module that is loaded again makes the same task again."""
     return getattr(function, "__module__", "") or "", getattr(function, "__qualname__", "") or repr(function)
+
+
+def _check_unscheduled(new: Iterable[Coded], known: Iterable[Coded]) -> None:
+    """BadValue for a schedule whose name is taken."""
+    names = {one.name for one in known}
+    for one in new:
+        if one.name in names:
+            raise BadValue(f"there is a schedule {one.name} in this program already; give this one another: cron(..., name=...)")

@@ -76,13 +76,13 @@ def drain(broker: Broker, *queues: str, until: Duration | None = None) -> Draine
     moment has more than 10,000 runs. What jobs raise is told in the answer, not raised.
     """
     drained, here, clock = Drained(), Here(broker.link, broker.tasks), broker.link.clock
-    planter = Planter(broker.link, lambda: False, here.journal.warn)
+    planter = Planter(broker.link, lambda: False, here.journal.warn, asked=lambda: broker.tasks.schedules)
     end = None if until is None else clock.now() + seconds(until, "until")
     if end is not None and not isinstance(clock, FakeClock):
         raise BadValue("drain(until=...) moves the clock, and this broker has the real one; connect with clock=FakeClock()")
     try:
         while True:
-            if broker.link.schedules or until is not None:
+            if broker.tasks.schedules or until is not None:
                 planter.look()
             _run_due(broker, here, queues, drained)
             moment = None if end is None else _next(broker, queues)

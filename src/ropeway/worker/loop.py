@@ -98,7 +98,10 @@ class Worker:
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
-        self._planter = planter = Planter(link, lambda: bool(ferry.pauses) or not ferry.open, journal.warn, lambda: not ferry.held)
+        self._planter = planter = Planter(
+            *(link, lambda: bool(ferry.pauses) or not ferry.open, journal.warn, lambda: not ferry.held),
+            asked=lambda: () if tasks is None else tasks.schedules,
+        )
         ferry.on_miss, planter.watch = planter.ring, ferry.wait_beside
         self._teller = teller = Teller(tasks, self, journal.warn)
         journal.ended, ferry.on_idle = teller.ended, teller.idle

@@ -22,7 +22,7 @@ from ..failure import one_line
 from ..job import Attempt, State
 from ..link import Link
 from ..schedule import HOLD, LEASE, NEEDS, QUEUE, Schedule, plan, read_record, record_job, store_now, tick_id, tick_job, wait
-from ..schedules import Schedules
+from ..schedules import Coded, Schedules
 from ..store import Feature, Handback, Lent, Query
 from .inbox import Bell
 
@@ -44,19 +44,25 @@ class _Lost(Exception):
 
 class Planter:
     """One worker's. `resting` answers whether it is to plant nothing, since the worker is paused or ends; `idle`, whether its ferry waits
-    in the store. `warn` takes a line for people.
+    in the store; `asked`, what the code asks for. `warn` takes a line for people.
 
     `watch` is told what the ferry is to wait for beside its queues (nothing, while planting fails: it would wake for what nobody takes),
     and `ring` is what the ferry calls when it was woken for no job.
     """
 
     def __init__(
-        self, link: Link, resting: Callable[[], bool], warn: Callable[..., None], idle: Callable[[], bool] = lambda: False
+        self,
+        link: Link,
+        resting: Callable[[], bool],
+        warn: Callable[..., None],
+        idle: Callable[[], bool] = lambda: False,
+        asked: Callable[[], Sequence[Coded]] = lambda: (),
     ) -> None:
         self.watch: Callable[[tuple[str, ...]], None] = lambda _: None
         self._link = link
         self._resting = resting
         self._idle = idle
+        self._asked = asked
         self._warn = warn
         self._bell = Bell()
         self._ended = False
@@ -70,7 +76,7 @@ class Planter:
     def start(self) -> None:
         """Raises Unsupported when the code asks for schedules on an engine that cannot keep them."""
         if not self._link.store.features >= NEEDS:
-            if self._link.schedules:
+            if self._asked():
                 Schedules(self._link).browse()  # says what is missing
             return
         self._thread = threading.Thread(target=self._run, name="ropeway-planter", daemon=True)
@@ -140,7 +146,7 @@ class Planter:
     def write(self) -> None:
         """Write down what the code asks for."""
         schedules = Schedules(self._link)
-        for one in self._link.schedules:
+        for one in self._asked():
             try:
                 told = schedules.code(one.made())
             except StoreError:
