@@ -149,6 +149,21 @@ def test_a_hard_timeout_ends_what_cannot_be_asked(yard: Yard, how: str) -> None:
     assert not alive(int(line[1]))
 
 
+def test_a_timeout_that_races_the_end_settles_once(yard: Yard) -> None:
+    """Some end just before their deadline, some just after, some are killed: each is done or timed out, and never both."""
+    handles = workshop.close_call.map([yard.journal] * 10, range(10))
+    worker = yard.drain()
+    counters = worker.counters
+    assert counters.done + counters.buried == counters.ran == 10
+    assert (counters.lost, counters.retried) == (0, 0)
+    states = [entry.state if (entry := handle.entry()) else State.DONE for handle in handles]
+    assert states.count(State.DONE) == counters.done
+    assert {entry.error for entry in yard.browse(State.DEAD)} <= {"timed out after 300ms"}
+    assert states[9] is State.DEAD, "well after its deadline"
+    runs = [line[3] for line in yard.lines("close")]
+    assert len(runs) == len(set(runs)), "run again, though nothing of that sort may be"
+
+
 def test_what_waits_behind_a_long_job_is_run_by_another_child(memory: Link, tmp_path: Path, start: Start) -> None:
     yard = Yard(memory, tmp_path)
     gate = tmp_path / "gate"
@@ -345,7 +360,7 @@ SCRIPT = """\
 import sys
 import ropeway
 
-broker = ropeway.connect(sys.argv[1] if len(sys.argv) > 1 else None)
+broker = ropeway.connect(sys.argv[1])
 
 @broker.task(keep="1h")
 def double(number: int) -> int:
@@ -361,16 +376,14 @@ def double(number: int) -> int:
 def test_the_tasks_of_a_script_are_found(tmp_path: Path) -> None:
     script = tmp_path / "shop.py"
     script.write_text(SCRIPT.format(guard='if __name__ == "__main__":'))
-    environment = {**os.environ, "ROPEWAY_URL": f"dir:{tmp_path / 'spool'}"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, script, f"dir:{tmp_path / 'spool'}"], capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stdout) == (0, "answer 42 0\n"), done.stderr
 
 
 def test_a_script_that_starts_its_worker_when_it_is_imported_is_refused(tmp_path: Path) -> None:
     script = tmp_path / "shop.py"
     script.write_text(SCRIPT.format(guard="if True:"))
-    environment = {**os.environ, "ROPEWAY_URL": f"dir:{tmp_path / 'spool'}"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, script, f"dir:{tmp_path / 'spool'}"], capture_output=True, text=True, timeout=100)
     assert done.returncode == 1
     assert "ConfigError: a process of the pool could not load the tasks, so nothing was run" in done.stderr
     assert 'if __name__ == "__main__":' in done.stderr

@@ -233,3 +233,9 @@ async def agated(path: str, gate: str, name: str = "") -> None:
     while not Path(gate).exists():
         await asyncio.sleep(0.01)
     say(path, "end", name)
+
+
+@tasks.task(timeout=0.3, retry=1)
+def close_call(path: str, number: int) -> None:
+    say(path, "close", number)
+    time.sleep(0.25 + number * 0.012)

@@ -38,11 +38,12 @@ class Place(Struct, array_like=True):
 
 class App(Struct, array_like=True):
     """How to find a registry. With `whole` it is the one that stands at the one place, else one that includes those at all places. Modules
-    come from these folders."""
+    come from these folders, and programs that look at their arguments see these."""
 
     places: list[Place]
     whole: bool
     folders: list[str]
+    arguments: list[str]
 
 
 def load(where: str) -> Any:
@@ -67,12 +68,12 @@ def find(tasks: Tasks) -> App:
     Raises ConfigError when it cannot."""
     places = _places(tasks)
     if places and not places[0].script and places[0].module != "__main__":
-        return App(places[:1], True, sys.path)  # noqa: FBT003 - a record
+        return App(places[:1], True, sys.path, sys.argv)  # noqa: FBT003 - a record
     parts = [_places(part)[:1] for part in tasks.parts]
     if parts and all(parts):
-        return App([place for (place,) in parts], False, sys.path)  # noqa: FBT003 - a record
+        return App([place for (place,) in parts], False, sys.path, sys.argv)  # noqa: FBT003 - a record
     if places:
-        return App(places[:1], True, sys.path)  # noqa: FBT003 - a record
+        return App(places[:1], True, sys.path, sys.argv)  # noqa: FBT003 - a record
     raise ConfigError(
         "a process pool loads the tasks in each of its processes, and no module has these among its globals; nothing was started. "
         "Put the broker, or its Tasks(), at the top of a module, or take pool='thread'"
@@ -83,7 +84,7 @@ def reload(app: App, link: Callable[[], Link]) -> Tasks:
     """The registry, in another process than `find` was called in; `link` leads to where it puts, if it has no store of its own. Raises
     whatever the program raises when it is imported."""
     global loading
-    sys.path[:] = app.folders
+    sys.path[:], sys.argv[:] = app.folders, app.arguments
     loading = True
     try:
         found = [(place, _tasks_of(_named_in(_module(place), place.name))) for place in app.places]

@@ -36,7 +36,7 @@ class Kid:
         fds = theirs.fileno(), cell_fd
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter that runs us
-                [sys.executable, "-c", _START, json.dumps(sys.path), *map(str, fds), str(os.getpid())],
+                [sys.executable, "-P", "-c", _START, json.dumps(sys.path), *map(str, fds), str(os.getpid())],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=out_end,
