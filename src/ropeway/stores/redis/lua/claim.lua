@@ -19,7 +19,8 @@ for g = 0, #KEYS - 1, 12 do
     local lent, from, running, most, met = 0, '-', 0, limit, 0
     if count < limit and room > 0 then
       local late = call('ZRANGEBYSCORE', KEYS[g + 6], '-inf', boot, 'LIMIT', 0, 1)[1]
-      local over = dead_keep > 0 or call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 1)[1]
+      local over = call('ZRANGEBYSCORE', KEYS[g + 10], '-inf', now, 'LIMIT', 0, 1)[1]
+        or dead_keep > 0 and call('ZRANGEBYSCORE', KEYS[g + 9], '-inf', now - dead_keep, 'LIMIT', 0, 1)[1]
       if late or over or kept or alarm then
         rare = rare or rarely(now, boot, channel)
         if late then rare.rescue(g) end
