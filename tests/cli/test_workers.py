@@ -145,3 +145,19 @@ def test_a_killed_worker_is_gone_from_the_list_at_once_and_its_job_is_done(proce
     assert process("workers").rows == []
     assert process("work", "--app", "shop:broker", "mails", "--drain").code == 0
     assert process("get", "mails").code == 3
+
+
+@pytest.mark.parametrize("number", ["1e308", "-1e308", "99999999999999999999999", "-5", "1e-320"])
+def test_a_note_that_lies_breaks_no_list(shell: Shell, number: str) -> None:
+    """Whoever can write notes can write nonsense."""
+    whole = str(int(float(number))) if abs(float(number)) < 1e18 else "9223372036854775807"
+    text = (
+        f'{{"id":"liar","host":"\\u001b[2J","pid":{whole},"who":"x","started":{number},"at":{number},"cpu":{number},"idle":{number},'
+        f'"utilisation":{number},"memory":{whole},"claimed":{number},"answered":{number},"every":{number},"slots":{whole},"running":{whole},'
+        f'"totals":{{"done":{whole}}},"patterns":["\\u202e"],"jobs":[{{"id":"\\u0007","queue":"q","since":{number}}}]}}'
+    )
+    shell.store.notes.note("worker/liar", text.encode(), 100)
+    assert [row["id"] for row in shell.ok("workers").rows] == ["liar"]
+    table = shell.ok("workers", terminal=True).out
+    assert "liar" in table
+    assert not set(table) & set("\x1b\x07\u202e")

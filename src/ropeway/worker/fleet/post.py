@@ -55,6 +55,7 @@ class Post:
         self._pool = pool
         self._landing = landing
         self._journal = journal
+        self._kind = kind
         self._max_memory = None if kind == "process" else max_memory  # there it is for the children
         self._told = ""
         self._presence = Presence(shift, self.id, patterns, kind, self, self._switched, supervisor=supervisor)
@@ -132,7 +133,10 @@ class Post:
         if order.do == "ping":
             return f"here: {self.state()}, {len(self._ferry.held)} jobs in hand"
         if order.do == "stacks":
-            return stacks()
+            beside = (
+                "\n\nThe child processes of the pool have stacks of their own, which are not shown here." if self._kind == "process" else ""
+            )
+            return stacks() + beside
         if order.do == "kill":
             killed, left = self._kill()
             return f"{killed} jobs told to end" + (f"; {left} run in threads, and cannot be" if left else "")
