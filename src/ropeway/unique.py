@@ -27,6 +27,7 @@ AFTER = "~next"  # behind the key of a run that goes on: what was debounced mean
 HOLD = 10.0  # seconds that a job is held at most while it is changed
 PATIENCE = 30.0  # seconds for which the holder of a key is run after
 _NEEDS = frozenset({Feature.KEYS, Feature.PICK, Feature.BROWSE, Feature.EDIT})
+_DONE = frozenset({State.DONE})
 _HOLDS_KEY = WAITING | {State.RUNNING, State.DONE}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1
 
@@ -94,7 +95,7 @@ def place(link: Link, job: Job, edge: Edge) -> tuple[str, bool]:
     whether it is the new one.
 
     Raises Conflict when the key is held by a job that runs (for a debounced one: and so is the key behind it), or by one that is done and
-    kept; Unsupported where a job cannot be edited; then nothing was stored or changed.
+    kept (for a debounced one: for `unique_for`); Unsupported where a job cannot be edited; then nothing was stored or changed.
     """
     store, never = link.store, threading.Event()
     if lacking := sorted(_NEEDS - store.features):
@@ -108,6 +109,9 @@ def place(link: Link, job: Job, edge: Edge) -> tuple[str, bool]:
         first = found[0] if found else None  # it may have just ended
         if first is not None and first.state in WAITING and _take_over(link, job, edge, first):
             return first.job.id, False
+        if first is not None and first.state is State.DONE and edge.after and HEADER not in first.job.headers:
+            store.delete(Query(queues=(job.queue,), ids=(first.job.id,), states=_DONE))  # its result has been there until the next one
+            continue
         if first is not None and _stands(first):
             if first.state is State.DONE or not edge.after or job.key.endswith(AFTER):
                 raise _refusal(job, first)

@@ -370,6 +370,22 @@ def test_what_comes_while_it_runs_is_run_after(editable: Queue[Any], clock: Fake
     assert standing(editable) == {}
 
 
+def test_a_kept_result_stands_until_the_next_run_is_put(editable: Queue[Any], clock: FakeClock) -> None:
+    for n in range(3):
+        handle = editable.put(n, key="k", debounce=5, keep="1d")
+        assert handle.created
+        clock.advance(5 + SLACK)
+        taken(editable).ack(n)
+        assert handle.result(timeout=1) == n
+    assert standing(editable) == {"done": 1}
+    editable.purge()
+    editable.put(1, key="k", debounce=5, unique_for="10m")
+    clock.advance(5 + SLACK)
+    taken(editable).ack()
+    with pytest.raises(Conflict, match="done and still kept"):
+        editable.put(2, key="k", debounce=5)
+
+
 def test_tasks_debounce_too(editable: Queue[Any], clock: FakeClock) -> None:
     tasks = Tasks(editable._link)
 
