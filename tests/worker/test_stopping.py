@@ -92,7 +92,7 @@ def test_what_does_not_end_goes_back_uncounted(site: Site, pool: str, task: str,
     pids = {int(line[1]) for line in site.lines("begin")}
     worker.send_signal(signal.SIGTERM)
     if signals == 2:
-        until(lambda: [member.seen.state for member in site.broker.workers()] == ["stopping"], LIMIT)  # or the two may become one on the way
+        until(lambda: [member.seen.state for member in site.broker.workers()] == ["stopping"], LIMIT)  # or two may become one
         worker.send_signal(signal.SIGTERM)
     assert worker.wait(LIMIT) == 0
     assert not site.lines("end")

@@ -239,3 +239,15 @@ async def agated(path: str, gate: str, name: str = "") -> None:
 def close_call(path: str, number: int) -> None:
     say(path, "close", number)
     time.sleep(0.25 + number * 0.012)
+
+
+@tasks.task
+async def asometimes_long(number: int) -> None:
+    if number % 50 == 0:
+        await asyncio.sleep(0.1)
+
+
+@tasks.task
+def takes(seconds: float) -> None:
+    if seconds:
+        time.sleep(seconds)

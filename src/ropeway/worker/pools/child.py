@@ -59,6 +59,13 @@ _PR_SET_PDEATHSIG = 1
 _PROTOCOL_ERROR = 70
 
 
+def configured(link: Link, hello: Hello) -> Link:
+    """The link, which knows of the queues what the worker knows: its configuration may not be found from here."""
+    queues = {name: said.settings() for name, said in hello.queues.items()}
+    link.settings_of = queues.get
+    return link
+
+
 class Told(BaseException):
     """Raised in a job that the worker ends. Not an Exception, so that a job which catches those does not catch this."""
 
@@ -91,8 +98,8 @@ class Child:
             self._bell.wait(60.0)
         try:
             keep_memory_out()
-            url = self._hello.url
-            tasks = app.reload(self._hello.app, lambda: Link(url))
+            hello = self._hello
+            tasks = app.reload(hello.app, lambda: configured(Link(hello.url), hello))
             work = self._work(self._hello, tasks)
         except BaseException as error:  # noqa: BLE001 - whatever the program does at its import: the worker says so
             from ...failure import traceback_of
@@ -106,8 +113,7 @@ class Child:
 
     def _work(self, hello: Hello, tasks: Tasks) -> ChildWork:
         self._shift = shift = FarShift(hello, self._cell, self._line)
-        if (link := tasks.top.own_link) is not None:
-            shift.link.settings_of = link.settings_of
+        configured(shift.link, hello)
         signal.signal(signal.SIGINT, _nothing)
         signal.signal(signal.SIGTERM, self._terminated)
         return ChildWork(tasks, Judge(shift, None if hello.retry is None else hello.retry.retry()))

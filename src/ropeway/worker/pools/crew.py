@@ -65,11 +65,16 @@ class Crew:
         kids = self.fit()
         return bool(kids) and not kids[0].outstanding and self.busy() < self.slots
 
-    def takes_more(self, frame: int) -> bool:
+    def takes_more(self, frame: int, now: float) -> bool:
         """Whether a frame could be sent now."""
-        return any(not kid.outstanding and self.busy() < self.slots for kid in self.fit()) or (
-            frame > 1 and any(kid.outstanding and len(kid.outstanding) <= frame and not kid.recalled for kid in self.fit())
-        )
+        idle = self.busy() < self.slots
+        for kid in self.fit():
+            if not kid.outstanding:
+                if idle:
+                    return True
+            elif frame > 1 and len(kid.outstanding) <= frame and not (kid.recalled or kid.batch or kid.stalled(now)):
+                return True
+        return False
 
     # Coming
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from ...calls.wire import Failure
 from ...errors import ConfigError, StoreError
 from ...job import Job
+from ...options import Settings
 from ...retry import Retry
 from ...store import Handback
 from ..app import App
@@ -52,6 +53,29 @@ def policy_of(retry: Retry | None) -> Policy | None:
     return Policy(retry.attempts, retry.base, retry.cap, retry.factor, retry.jitter)
 
 
+class Said(Struct, array_like=True):
+    """What the configuration says of one queue: options.Settings, as it can travel."""
+
+    lease: float
+    keep: float
+    dead_keep: float
+    priority: int
+    retry: Policy
+    codec: str
+    accept: tuple[str, ...]
+
+    def settings(self) -> Settings:
+        return Settings(self.lease, self.keep, self.dead_keep, self.priority, self.retry.retry(), self.codec, self.accept)
+
+
+def said_of(settings: Settings) -> Said:
+    """The same of the worker's own. A configuration names no exception types, so its policies can travel."""
+    policy = policy_of(settings.retry)
+    assert policy is not None
+    lease, keep, dead_keep = settings.lease, settings.keep, settings.dead_keep
+    return Said(lease, keep, dead_keep, settings.priority, policy, settings.codec, settings.accept)
+
+
 class Hello(Struct, array_like=True, tag=0):
     """What a child must know before its first job."""
 
@@ -61,6 +85,7 @@ class Hello(Struct, array_like=True, tag=0):
     lease: float
     max_body: int | None
     retry: Policy | None
+    queues: dict[str, Said] = {}
 
 
 class Sent(Struct, array_like=True, gc=False):

@@ -141,13 +141,13 @@ class Hub:
         self.hungry = hungry
         if hungry and not before:
             self._inbox.hungry()
-        until = min(self._warden.look(now, bool(self._hand)), crew.next_look(now))
+        until = min(self._warden.look(now), crew.next_look(now))
         for group in self._gathering:
             until = min(until, group.until) if group.until > now else until
         crew.listen(self._wake)
         with self._wake:
             seconds = 0.0 if self._orders or self._closed else max(0.0, min(until - now, 3600.0))
-            if (self._hand and crew.takes_more(self._frame())) or (self._full() and crew.idle()):
+            if (self._hand and crew.takes_more(self._frame(), now)) or (self._full() and crew.idle()):
                 seconds = 0.0
             ready = crew.poll.poll(seconds * 1000)
         for fd, event in ready:
@@ -174,7 +174,7 @@ class Hub:
             if not hand:
                 return
             if kid.outstanding:
-                if not short or len(kid.outstanding) > size or kid.recalled or kid.batch:
+                if not short or len(kid.outstanding) > size or kid.recalled or kid.batch or kid.stalled(now):
                     continue
             elif crew.busy() >= crew.slots:
                 continue  # the spare

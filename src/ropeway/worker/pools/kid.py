@@ -16,6 +16,7 @@ from .cell import new_cell
 from .frames import Buffer, Leave, ToChild, framed, from_child
 from .groups import Group
 
+STALLED = 0.02  # seconds that jobs may wait behind one in a child, while there are other children
 _READ = 1 << 18
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ropeway.worker.pools.child import main; main()"
@@ -104,6 +105,10 @@ class Kid:
         if self.group is not None:
             self.group.over()
         self.group, self.batch = None, False
+
+    def stalled(self, now: float) -> bool:
+        """It has been in one run for so long that nothing should wait behind that."""
+        return bool(self.outstanding) and now - max(self.cell.begun()[1], self.fed) >= STALLED
 
     def send(self, message: ToChild) -> None:
         """Write as much as it takes now, and keep the rest for `flush`."""

@@ -19,7 +19,7 @@ from ..inbox import Inbox
 from ..judge import Judge
 from ..run import Run, Shift
 from ..signals import in_thread
-from .frames import Hello, policy_of
+from .frames import Hello, policy_of, said_of
 from .groups import Groups
 from .hub import Hub
 from .outlet import Outlet
@@ -58,7 +58,8 @@ class ProcessPool:
     def open(self) -> None:
         """Start the children, and wait until one has loaded the tasks. Raises ConfigError when it could not."""
         store = self._shift.link.store
-        hello = Hello(self._app, self._shift.link.url, self._shift.name, self._shift.lease, store.max_body, self._policy)
+        queues = {name: said_of(settings) for name, settings in self._shift.link.configured().items()}
+        hello = Hello(self._app, self._shift.link.url, self._shift.name, self._shift.lease, store.max_body, self._policy, queues)
         self._outlet = Outlet()
         error = self._hub.start(hello, self._outlet)
         if error:

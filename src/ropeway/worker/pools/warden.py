@@ -15,10 +15,9 @@ from ..run import NEVER, Run, Shift, Verdict
 from .clerk import Clerk
 from .crew import Crew
 from .groups import Groups
-from .kid import Kid
+from .kid import STALLED, Kid
 
 TICK = 0.05  # between two looks at runs with a timeout, while it is not known when it is over
-STALLED = 0.02  # seconds that jobs may wait behind one in a child while another child is idle
 TO_END = 1.0  # seconds from SIGTERM to SIGKILL
 TO_END_LOST = 2.0
 
@@ -87,10 +86,10 @@ class Warden:
                     kid.kill_at = self._shift.boot() + (TO_END_LOST if run.verdict is Verdict.LOST else TO_END)
                 return
 
-    def look(self, now: float, hand: bool) -> float:
-        """See to whoever is late; when to look again. `hand`: whether there are jobs for an idle child anyway."""
+    def look(self, now: float) -> float:
+        """See to whoever is late, and to jobs that wait behind a long one while another child could have them; when to look again."""
         until = NEVER
-        stalled = False
+        waiting = False
         for kid in self._crew.kids:
             if now >= kid.kill_at:
                 kid.kill_at = NEVER
@@ -101,11 +100,12 @@ class Warden:
             if self._limits:
                 until = min(until, self._time(kid, now))
             if kid.pending:
-                stalled = True
-        if stalled and not hand and self._crew.idle():
-            for kid in self._crew.kids:
-                if kid.pending and now - max(kid.cell.begun()[1], kid.fed) >= STALLED:
-                    self._recall(kid)
+                waiting = True
+        if waiting:
+            if any(not kid.stalled(now) for kid in self._crew.fit()):
+                for kid in self._crew.kids:
+                    if kid.pending and kid.stalled(now):
+                        self._recall(kid)
             until = min(until, now + STALLED)
         return until
 
