@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_type
 
+from ropeway.calls.call import Call
 from ropeway.handle import Handle
 from ropeway.link import Link
 from ropeway.tasks import Handles, TaskClaim, Tasks, current_claim
@@ -70,6 +71,18 @@ async def use() -> None:
     assert_type(fetch.put("x").result(), str)
     assert_type(bare.put(1).result("1s"), float)
     assert_type(current_claim(), TaskClaim | None)
+    assert_type(welcome.call(42), bool)
+    assert_type(welcome.call(42, timeout="2s"), bool)
+    assert_type(welcome.options(timeout="2s").call(42, lang="de"), bool)
+    assert_type(await welcome.acall(42, timeout=2), bool)
+    assert_type(await welcome.options(timeout=2).acall(42), bool)
+    assert_type(welcome.begin(42), Call[bool])
+    assert_type(welcome.begin(42).result(), bool)
+    assert_type(fetch.call("x"), str)
+    assert_type(fetch.options(queue="q").begin("x"), Call[str])
+    welcome.options(timeout="2s").call("42")  # type: ignore[call-overload]
+    welcome.call("42")  # type: ignore[call-overload]
+    welcome.begin(42, lan="de")  # type: ignore[call-overload]
     welcome.put("42")  # type: ignore[arg-type]
     welcome.put()  # type: ignore[call-arg]
     welcome.options(delay="1m").put(42, lan="de")  # type: ignore[call-arg]
