@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ropeway.broker import Broker
 from ropeway.calls.wire import Started
 from ropeway.errors import RemoteError
 from ropeway.link import Link
 from ropeway.tasks import Tasks
-from ropeway.worker import Worker
+from ropeway.worker import CommandRunner, Worker
 
 from .conftest import LONG
 from .functions import register, shared
@@ -66,3 +69,31 @@ def test_everything_a_caller_hears(pool: str, memory: str, tasks: Tasks, serve: 
 def test_a_child_that_dies_is_answered_for(memory: str, tasks: Tasks, serve: Serve, tmp_path: Path) -> None:
     serve(memory, included, pool="process", concurrency=1)
     assert task(tasks, "die_once").call(str(tmp_path / "died"), timeout=LONG).endswith("died")
+
+
+def test_commands_answer_too(memory: str, tmp_path: Path) -> None:
+    link, program = Link(memory), tmp_path / "persistent.py"
+    lines = ("import sys, json", "for line in sys.stdin:", "    job = json.loads(line)", "    result = {'result': job['body'] * 2}")
+    program.write_text("\n".join((*lines, "    print(json.dumps(result), flush=True)")))
+    runners = {
+        "well": CommandRunner(["cat"], feed="stdin"),
+        "badly": CommandRunner(["sh", "-c", "echo oh no >&2; exit 65"]),
+        "persistent": CommandRunner([sys.executable, str(program)], persistent=True),
+    }
+    workers = [Worker(link, None, [name], pool=runner, concurrency=1) for name, runner in runners.items()]
+    threads = [threading.Thread(target=worker.run) for worker in workers]
+    for thread in threads:
+        thread.start()
+    try:
+        with Broker(Link(memory), config=False) as broker:
+            assert broker.call("anything", ["a"], queue="well", timeout=LONG) is None
+            assert broker.call("anything", ["a"], queue="persistent", timeout=LONG) == '["a"]["a"]'
+            with pytest.raises(RemoteError, match="exit 65: oh no") as caught:
+                broker.call("anything", queue="badly", timeout=LONG)
+            assert caught.value.remote_type == ""
+    finally:
+        for worker in workers:
+            worker.stop()
+        for thread in threads:
+            thread.join(LONG)
+        link.close()

@@ -90,7 +90,7 @@ def _failure(run: Run) -> Failure:
         kind, mark, rest = error.partition(": ")
         if attempt is not None and attempt.outcome == "timeout":
             told = Failure(["TimeoutError"], error)
-        elif mark and attempt is not None and attempt.traceback:
+        elif mark and kind.replace(".", "").isidentifier():
             told = Failure([kind], rest)
         else:
             told = Failure([], error)
