@@ -81,6 +81,7 @@ class Broker:
         self._config: Config | None = None
         self._tasks: Tasks | None = None
         link.settings_of = lambda queue: self.config.queue(queue)
+        link.configured = lambda: self.config.configured()
         link.limits = lambda: self.config.limits()
 
     @property

@@ -127,6 +127,10 @@ class Config(Struct, forbid_unknown_fields=True):
         table = self.queues.get(name)
         return PLAIN if table is None else table.settings()
 
+    def configured(self) -> dict[str, Settings]:
+        """The settings of all queues that it names."""
+        return {name: table.settings() for name, table in self.queues.items()}
+
     def limits(self) -> dict[str, Limits]:
         """The limits that it names, by queue."""
         return {name: table.limits.limits() for name, table in self.queues.items() if table.limits is not UNSET}

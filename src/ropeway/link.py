@@ -36,6 +36,7 @@ class Link:
         self.clock = clock
         self.new_id = IdMaker(time.time_ns, os.urandom)
         self.settings_of: Callable[[str], Settings | None] = lambda _: None  # what the configuration says of a queue
+        self.configured: Callable[[], dict[str, Settings]] = dict  # all that it says of queues, by name
         self.limits: Callable[[], dict[str, Limits]] = dict  # what it says of limits, by queue
         self.listeners: tuple[Listener, ...] = ()
         self.closed = False

@@ -73,3 +73,8 @@ def bad() -> None:
 @tasks.task(keep=60)
 async def awaited(n: int) -> int:
     return n + 1
+
+
+@tasks.task
+def fails() -> None:
+    raise LookupError("as often as its queue says")

@@ -112,3 +112,22 @@ def test_awaited_middleware_is_for_the_event_loop_and_refused_elsewhere(broker: 
     handle = plain.put(3)
     assert broker.worker("default", pool=pool, drain=True).run() == 0
     assert (handle.result(0), seen) == (3, ["plain"])
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_the_configuration_says_of_a_queue_holds_in_every_pool(journal: Path, tmp_path: Path, pool: str) -> None:
+    file = tmp_path / "ropeway.toml"
+    file.write_text("[queues.small]\ncodec = 'msgpack'\nretry = { attempts = 1 }\n")
+    with ropeway.connect(f"dir:{tmp_path}/spool?durability=os", config=str(file)) as made:
+        made.include(shop.tasks)
+        try:
+            handle = shop.awaited.options(queue="small").put(1)
+            bad = shop.fails.options(queue="small").put()
+            assert handle.entry().job.content_type == "application/msgpack"  # type: ignore[union-attr]
+            made.worker("small", pool=pool, drain=True).run()
+            assert handle.result(0) == 2
+            entry = bad.entry()
+            assert entry is not None
+            assert (entry.state, entry.attempts) == ("dead", 1)
+        finally:
+            shop.tasks.above = None

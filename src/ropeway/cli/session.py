@@ -43,6 +43,7 @@ class Session:
                 say(f"ropeway: {hidden(url)} ({why})")
             self._link = Link(url, self.clock, name="cli")
             self._link.settings_of = lambda queue: self.config.queue(queue)
+            self._link.configured = lambda: self.config.configured()
             self._link.limits = lambda: self.config.limits()
         return self._link
 

@@ -121,7 +121,7 @@ class Called(Generic[P, R]):
             raise TypeError(f"task {task.name} does not yield, so there is nothing to stream; nothing was put. Use call()")
         hint = task._result  # noqa: SLF001
         into, item = (Any, _item(task.function)) if streams else (hint, Any)
-        way = task.way(task.home.queue_of(job.queue))
+        way = task.way(task.home.queue_of(job.queue).settings)
         return task, job, asked(cast("Calling", calling), *wants, into=into, item=item, way=way)
 
 

@@ -16,7 +16,7 @@ from ..hooks import OF_WORKERS, Hooks
 from ..job import Job
 from ..link import Link
 from ..names import check_name
-from ..options import PutOptions
+from ..options import PutOptions, Settings
 from ..queue import Queue
 from ..retry import Retry
 from ..unique import Edge, check_unique, edge_of
@@ -178,14 +178,13 @@ class Task(Called[P, R], Generic[P, R, C]):
             self._arguments = Arguments(self.name, function, (self.unique, self.lane))
         return self._arguments
 
-    def way(self, queue: Queue[Any]) -> Way:
-        """How its arguments and results travel through this queue: by its own codec, if it has one."""
+    def way(self, settings: Settings) -> Way:
+        """How its arguments and results travel through a queue with these settings: by its own codec, if it has one."""
         if not self.codec:
-            return queue.way
-        accept = queue.settings.accept
-        way = self._ways.get(accept)
+            return settings.way()
+        way = self._ways.get(settings.accept)
         if way is None:
-            way = self._ways[accept] = replace(queue.settings, codec=self.codec).way()
+            way = self._ways[settings.accept] = replace(settings, codec=self.codec).way()
         return way
 
     def read(self, body: bytes, content_type: str, way: Way) -> Any:
@@ -195,7 +194,7 @@ class Task(Called[P, R], Generic[P, R, C]):
     def _job(self, chosen: CallOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Job:
         arguments = self._arguments or self.arguments
         queue = self._queues(chosen.get("queue") or self.queue)
-        by = self.way(queue).codec
+        by = self.way(queue.settings).codec
         body, values = arguments.encode(args, kwargs, by)
         options: PutOptions = self._options
         if chosen or self.unique or self.lane:
@@ -252,7 +251,7 @@ class Task(Called[P, R], Generic[P, R, C]):
 
     def _handles(self, jobs: tuple[Job, ...], queue: Queue[Any], handles: list[Handle[Any]]) -> Handles[R]:
         """The handles, knowing what type the result is."""
-        link, way = self._link, self.way(queue)
+        link, way = self._link, self.way(queue.settings)
         return Handles(
             Handle(link, got.queue, got.id, created=got.created, keep=job.keep if got.created else None, into=self._result, way=way)
             for job, got in zip(jobs, handles, strict=True)

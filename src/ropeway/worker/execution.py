@@ -12,6 +12,7 @@ from ..failure import one_line
 from ..job import JSON
 from ..middleware import compose
 from ..names import shown
+from ..options import PLAIN
 from ..tasks import Task, TaskClaim, Tasks
 from ..tasks.context import running
 from .judge import Judge
@@ -179,7 +180,7 @@ class TaskWork:
             job = run.lent.job
             way = ways.get(job.queue)
             if way is None:
-                way = ways[job.queue] = task.way(self._tasks.queue_of(job.queue))
+                way = ways[job.queue] = task.way(run.shift.link.settings_of(job.queue) or PLAIN)
             if way.plain and job.content_type == JSON:
                 return plain(body)
             run.way = way
