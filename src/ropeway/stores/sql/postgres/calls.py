@@ -90,7 +90,7 @@ class _Shape:
 
     __slots__ = ("formats", "name", "text", "types", "values", "ways")
 
-    def __init__(self, text: str, *, kept: bool) -> None:
+    def __init__(self, text: str, *, kept: bytes) -> None:
         self.values: list[str] = []
         numbered = _VALUE.sub(self._number, text)
         self.text = numbered.encode()
@@ -99,7 +99,7 @@ class _Shape:
         self.formats = [_WAYS[kind][1] for kind in kinds]
         self.ways = [(name, _WAYS[kind][0]) for name, kind in zip(self.values, kinds, strict=True)]
         # the name is made of the text: where a pooler mixes connections, the same name is the same statement
-        self.name = b"ropeway_" + blake2b(self.text, digest_size=12).hexdigest().encode() if kept else b""
+        self.name = kept + blake2b(self.text, digest_size=12).hexdigest().encode() if kept else b""
 
     def _number(self, found: re.Match[str]) -> str:
         if found[1] not in self.values:
@@ -112,10 +112,15 @@ class Caller:
 
     def __init__(self) -> None:
         self._shapes: dict[str, _Shape] = {}
+        self._pinned: dict[str, _Shape] = {}
 
-    def call(self, statements: Statements, name: str, values: Mapping[str, Any]) -> Call:
-        shape = self._shapes.get(name)
+    def call(self, statements: Statements, name: str, values: Mapping[str, Any], *, pinned: bool = False) -> Call:
+        """`pinned`: in a transaction that has set what our functions pin. There any plan is right, and may be kept: but under a name of its
+        own, since one that was made elsewhere may be wrong."""
+        shapes = self._pinned if pinned else self._shapes
+        shape = shapes.get(name)
         if shape is None:
-            shape = self._shapes[name] = _Shape(statements[name], kept=name in PREPARED)
+            kept = b"ropeway_pinned_" if pinned else b"ropeway_" if name in PREPARED else b""
+            shape = shapes[name] = _Shape(statements[name], kept=kept)
         bound = [None if (value := values[wanted]) is None else way(value) for wanted, way in shape.ways]
         return Call(shape.text, bound, shape.types, shape.formats, shape.name)

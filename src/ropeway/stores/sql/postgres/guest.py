@@ -41,7 +41,7 @@ class PostgresGuest(PostgresSession, Guest):
         self._connection = tx.connection
         self._given = given
         self._rings = bell
-        self._bell = self._over = self._pending = self._open = False
+        self._bell = self._over = self._pending = self._open = self._pinned = False
         self._cursor = _cursor(tx)
         status = _status(tx.connection)
         if status == FAILED:

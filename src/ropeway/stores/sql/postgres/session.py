@@ -25,6 +25,13 @@ T = TypeVar("T")
 _BEGIN, _COMMIT, _ROLLBACK = Call(b"begin"), Call(b"commit"), Call(b"rollback")
 _RELAX = Call(b"select set_config('synchronous_commit', 'off', true)")
 _CLAIMED = "PostgreSQL: others held what this needed; the jobs are claimed, and come again when their lease ends"
+_PINS = {
+    "synchronous_commit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_sort"), "off"),
+}
+_PIN = Call(f"select {', '.join(f'set_config({name!r}, {value!r}, true)' for name, value in _PINS.items())}".encode(), name=b"ropeway_pin")
 _TRIES = 20  # of a statement that follows a verb which is a transaction of its own
 
 
@@ -42,6 +49,7 @@ class PostgresSession(Session):
         self._whole = True
         self._over = False  # the verb was a transaction of its own: what follows it is another
         self._failed = False
+        self._pinned = False  # this transaction has set what our functions pin
 
     # -- transactions
 
@@ -82,12 +90,12 @@ class PostgresSession(Session):
         return self._ask(name, values)
 
     def _ask(self, name: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return self._sent(self._caller.call(self.statements, name, self._timed(values)), relaxing=False)
+        return self._sent(self._caller.call(self.statements, name, self._timed(values), pinned=self._pinned), relaxing=False)
 
     def run_each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._pending and not self._open and not self._over:
             self._sent(None, relaxing=False)
-        calls = [self._caller.call(self.statements, name, self._timed(row)) for row in rows]
+        calls = [self._caller.call(self.statements, name, self._timed(row), pinned=self._pinned) for row in rows]
         if not calls:
             return
         values = [call.values or () for call in calls]
@@ -128,7 +136,7 @@ class PostgresSession(Session):
         itself says that the commit need not wait for the disk."""
         if not self._pending or self._open or self._over:
             return self._told(lambda: self.wire.ask(call), committing=False) if call else []
-        first = [_BEGIN] if self._durable or relaxing else [_BEGIN, _RELAX]
+        first = [_BEGIN, _PIN] if self._pinned else [_BEGIN] if self._durable or relaxing else [_BEGIN, _RELAX]
         self._open = True
         return self._told(lambda: self.wire.ask_all([*first, call] if call else first), committing=False)[-1]
 
@@ -282,6 +290,7 @@ class PostgresSession(Session):
             return work()
         for _ in range(_TRIES):  # here, since the desk would claim once more what is claimed already
             self.begin(durable=False, whole=False)
+            self._pinned = True
             try:
                 answer = work()
                 self.commit()
@@ -293,7 +302,7 @@ class PostgresSession(Session):
             else:
                 return answer
             finally:
-                self._pending, self._over, self._whole = True, True, True
+                self._pending, self._over, self._whole, self._pinned = True, True, True, False
         raise StoreError(_CLAIMED)
 
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:

@@ -171,10 +171,13 @@ class Wire:
 
     def _ask_each(self, call: Call, values: Iterable[Sequence[bytes | None]]) -> None:
         self.stir()
+        self._prepare(call)
+        name = call.name if call.name in self._prepared and self._names.allowed else b""
         self.pg.enter_pipeline_mode()
-        self.pg.send_prepare(b"", call.text, call.types)
+        if not name:
+            self.pg.send_prepare(b"", call.text, call.types)
         for some in values:
-            self.pg.send_query_prepared(b"", some, call.formats, _BINARY)
+            self.pg.send_query_prepared(name, some, call.formats, _BINARY)
         self._piped()
 
     def _piped(self) -> list[pq.abc.PGresult]:
