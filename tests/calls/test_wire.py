@@ -183,3 +183,25 @@ def test_who_leads_hands_on(memory: str, serve: Serve) -> None:
     assert heard == ["late", 42]
     assert job.id == long.id
     link.close()
+
+
+def test_an_interrupted_leader_leaves_the_answers_to_the_next(memory: str, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of handing out: nobody else's answer is lost with it."""
+    link = Link(memory)
+    add = task(register(Tasks(link)), "add")
+    mine, others = add.begin(1, timeout=LONG), add.begin(2, timeout=LONG)
+    hear, struck = others.hear, threading.Event()
+
+    def interrupted(reply: Any) -> Any:
+        if not struck.is_set():
+            struck.set()
+            raise KeyboardInterrupt
+        return hear(reply)
+
+    monkeypatch.setattr(type(others), "hear", lambda self, reply: interrupted(reply) if self is others else hear.__func__(self, reply))  # type: ignore[attr-defined]
+    serve(memory)
+    until(lambda: link.store.counts([mailroom(link).queue])[mailroom(link).queue].ready == 4)  # two receipts, two answers
+    with pytest.raises(KeyboardInterrupt):
+        mine.result()
+    assert others.result() == 2
+    link.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..errors import RopewayError, StoreError
 from ..job import Job
 from ..link import Link
-from ..store import Ack, Lent, Store
+from ..store import Ack, Handback, Lent, Store
 from .call import Call
 from .lead import Lead
 from .presence import Presence, remove, sweep
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 BATCH = 100  # replies a claim
+SETTLE = 16  # replies that were handed out are settled together: the next call does not wait for it
 LEASE = 60.0
 LONGEST_SLEEP = 20.0  # so that the note is renewed in time
 UNSETTLED_SLEEP = 1.0  # with replies that were handed out and not yet settled
@@ -26,8 +27,8 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.02, 1.0  # while the store fails
 
 
 class Mailroom:
-    """Answers are handed out first and settled with the next claim, in one commit: a crash in between repeats an answer that nobody waits
-    for any more. What belongs to no call (it came too late, or was forged) is dropped, and counted in `dropped`.
+    """Answers are handed out first and settled later, some together, in one commit with a claim: a crash in between repeats answers that
+    nobody waits for any more. What belongs to no call (it came too late, or was forged) is dropped, and counted in `dropped`.
 
     It has no thread while nobody awaits in an event loop: whoever waits looks for all (lead.py).
     """
@@ -117,7 +118,13 @@ class Mailroom:
             if not self._more and not store.wait((self.queue,), min(left, UNSETTLED_SLEEP if self._unsettled else LONGEST_SLEEP)):
                 self._settle(store)
                 return
-            self._hand_out(self._claim(store))
+            lents = self._claim(store)
+            try:
+                self._hand_out(lents)
+            except BaseException:  # whoever leads was interrupted: the next one finds them again
+                store.nack([Handback(lent.receipt, restore=True) for lent in lents])
+                raise
+            self._unsettled.extend([Ack(lent.receipt, keep=0.0) for lent in lents])
             self._backoff = 0.0
         except RopewayError as error:
             if self._link.closed or self.lead.closing:
@@ -128,15 +135,14 @@ class Mailroom:
             self._link.clock.sleep(threading.Event(), min(left, self._backoff))
 
     def _claim(self, store: Store) -> list[Lent]:
-        acks = self._unsettled
-        if not acks:
+        if len(self._unsettled) < SETTLE:
             lents = store.claim((self.queue,), BATCH, LEASE, self._link.holder())
         else:
             with store.commit():
-                store.ack(acks)
+                store.ack(self._unsettled)
                 lents = store.claim((self.queue,), BATCH, LEASE, self._link.holder())
+            self._unsettled = []
         self._more = len(lents) >= BATCH
-        self._unsettled = [Ack(lent.receipt, keep=0.0) for lent in lents]
         return lents
 
     def _settle(self, store: Store) -> None:
