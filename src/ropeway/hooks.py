@@ -25,6 +25,7 @@ Hook = Callable[..., Any]
 # name: (what it is called with, when)
 HOOKS: dict[str, tuple[str, str]] = {
     "worker_start": ("worker", "a worker begins, before its first claim"),
+    "process_start": ("pid", "a process that runs tasks begins, in that process: the worker's own, or each child of a process pool"),
     "before_put": ("put", "a task is about to be put; raising, or answering False, keeps its jobs out"),
     "after_put": ("put, handles", "the jobs of a put are safe"),
     "before_run": ("claim", "a run begins: its arguments are checked, its middleware is not entered yet"),
@@ -33,10 +34,11 @@ HOOKS: dict[str, tuple[str, str]] = {
     "on_failure": ("ended", "a job failed for the last time: it is dead, and the store says so"),
     "on_lost": ("ended", "a run ended and was not recorded: its lease was lost, and the newer run stands"),
     "idle": ("worker", "a worker holds nothing and found nothing due; once until it has work again"),
+    "process_stop": ("pid", "such a process ends in good order, in that process; one that is killed does not say so"),
     "worker_stop": ("worker", "a worker has ended, and all its jobs are settled or given back"),
 }
 
-OF_WORKERS = frozenset({"worker_start", "idle", "worker_stop"})  # these are about no task
+OF_WORKERS = frozenset({"worker_start", "process_start", "idle", "process_stop", "worker_stop"})  # these are about no task
 OF_PUTS = frozenset({"before_put", "after_put"})
 OF_ENDS = frozenset({"on_retry", "on_failure", "on_lost"})
 

@@ -48,6 +48,9 @@ def after_run(claim: Any, error: BaseException | None) -> None:
 for name in ("on_retry", "on_failure"):
     tasks.hook(name)(lambda ended, name=name: note(f"{name} {ended.job.task} {ended.attempt} {ended.error}"))
 
+for name in ("process_start", "process_stop"):
+    tasks.hook(name)(lambda pid, name=name: note(f"{name} {pid == os.getpid()}"))
+
 for name in ("worker_start", "worker_stop"):
     tasks.hook(name)(lambda worker, name=name: note(name))
 

@@ -52,7 +52,10 @@ def test_a_good_job_fires_each_of_its_hooks_once_and_in_order(broker: Broker, lo
 
     fine.put()
     assert broker.worker("default", max_jobs=1).run() == 0
-    assert log.seen == ["before_put", "after_put", "worker_start", "before_run", "run", "after_run", "worker_stop"]
+    assert log.seen == [
+        *("before_put", "after_put"),
+        *("worker_start", "process_start", "before_run", "run", "after_run", "process_stop", "worker_stop"),
+    ]
 
 
 def test_a_job_that_fails_for_ever_runs_as_often_as_it_may_and_fails_once(broker: Broker, log: Log) -> None:
@@ -199,7 +202,7 @@ def test_a_hook_that_raises_is_told_and_harms_nothing(broker: Broker, caplog: py
     with caplog.at_level(logging.WARNING, "ropeway.hooks"):
         assert broker.worker("default", drain=True, concurrency=1).run() == 10
     assert (ran, good.result(0), bad.state()) == ([1, 0], 10, "dead")
-    for name in ("after_put", "worker_start", "before_run", "after_run", "on_failure", "worker_stop"):
+    for name in ("after_put", "worker_start", "process_start", "before_run", "after_run", "on_failure", "worker_stop"):
         assert f"({name}) failed, and was passed over: ZeroDivisionError: of the hook" in caplog.text or name == "after_put"
 
 

@@ -44,14 +44,19 @@ def test_hooks_and_middleware_fire_once_in_order(shop_broker: Broker, journal: P
     assert shop_broker.worker("default", pool=pool, drain=True).run() == 0
     assert handle.result(0) == 2
     own = ["before_run awaited", "in awaited", "out awaited", "after_run awaited NoneType"]
-    assert lines(journal) == ["worker_start", *own, "worker_stop"]
+    seen = lines(journal)
+    assert [line for line in seen if not line.startswith("process")] == ["worker_start", *own, "worker_stop"]
+    pids = {line.split()[0] for line in journal.read_text().splitlines() if " process_start True" in line}
+    assert (pids == {str(os.getpid())}) is (pool != "process")
+    assert pids == {line.split()[0] for line in journal.read_text().splitlines() if " process_stop True" in line}
+    assert seen.index("process_start True") < seen.index("before_run awaited")
 
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_failures_are_told_by_the_worker_itself(shop_broker: Broker, journal: Path, pool: str) -> None:
     shop.bad.put()
     assert shop_broker.worker("default", pool=pool, drain=True).run() == 10
-    counted = Counter(lines(journal))
+    counted = Counter(line for line in lines(journal) if not line.startswith("process"))
     assert counted == {
         **dict.fromkeys(("before_run bad", "in bad", "out bad", "after_run bad LookupError"), 2),
         **dict.fromkeys(("worker_start", "worker_stop"), 1),

@@ -103,7 +103,7 @@ class Worker:
             asked=lambda: () if tasks is None else tasks.schedules,
         )
         ferry.on_miss, planter.watch = planter.ring, ferry.wait_beside
-        self._teller = teller = Teller(tasks, self, journal.warn)
+        self._teller = teller = Teller(tasks, self, journal.warn, alone=pool != "process")
         journal.ended, ferry.on_idle = teller.ended, teller.idle
         self._post = post = Post(
             *(shift, ferry, lambda: self._pool, self._landing, journal, patterns, kind_of(pool)),

@@ -5,6 +5,7 @@ Those of ends are called in order by one thread of their own. The ferry must not
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -20,17 +21,21 @@ PATIENCE = 5.0  # seconds that a worker which ends waits for hooks that were cal
 
 
 class Teller:
-    """Calls the hooks of one worker. `worker` is what those of workers are given. Without tasks there are none."""
+    """Calls the hooks of one worker. `worker` is what those of workers are given. Without tasks there are none. `alone`: the tasks run in
+    this process, and in no child of it."""
 
-    def __init__(self, tasks: Tasks | None, worker: Any, warn: Callable[..., None]) -> None:
+    def __init__(self, tasks: Tasks | None, worker: Any, warn: Callable[..., None], *, alone: bool = True) -> None:
         self._tasks = tasks
         self._worker = worker
         self._warn = warn
+        self._alone = alone
         self._waiting: SimpleQueue[tuple[str, tuple[Hook, ...], Any] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._now("worker_start")
+        self._now("worker_start", self._worker)
+        if self._alone:
+            self._now("process_start", os.getpid())
 
     def idle(self) -> None:
         """Nothing is held, and nothing was due. Called by the ferry."""
@@ -54,11 +59,13 @@ class Teller:
             self._thread.join(PATIENCE)
             if self._thread.is_alive():
                 self._warn("hooks went on %g s after the worker's end, and are not waited for any longer", PATIENCE)
-        self._now("worker_stop")
+        if self._alone:
+            self._now("process_stop", os.getpid())
+        self._now("worker_stop", self._worker)
 
-    def _now(self, name: str) -> None:
+    def _now(self, name: str, given: Any) -> None:
         if self._tasks is not None:
-            call(name, self._tasks.hooked(name), self._worker)
+            call(name, self._tasks.hooked(name), given)
 
     def _later(self, name: str, hooks: tuple[Hook, ...], given: Any) -> None:
         self._waiting.put((name, hooks, given))

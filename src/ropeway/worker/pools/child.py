@@ -21,6 +21,7 @@ from contextvars import copy_context
 from types import FrameType
 from typing import Any
 
+from ...hooks import call
 from ...link import Link
 from ...store import Lent
 from ...tasks import Task, Tasks
@@ -106,9 +107,11 @@ class Child:
 
             self.send(Unready(f"{type(error).__name__}: {error}\n{traceback_of(error)}"))
             return 1
+        call("process_start", tasks.hooked("process_start"), os.getpid())
         self.send(Ready([task.name for task in tasks]))
         self._serve(work)
         work.close()
+        call("process_stop", tasks.hooked("process_stop"), os.getpid())
         return 0
 
     def _work(self, hello: Hello, tasks: Tasks) -> ChildWork:
