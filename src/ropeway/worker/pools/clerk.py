@@ -37,7 +37,12 @@ class Clerk:
 
     def _run(self) -> None:
         while (errand := self._errands.get()) is not None:
-            errand()
+            try:
+                errand()
+            except Exception:
+                import logging
+
+                logging.getLogger("ropeway.worker").exception("an errand for a child of the process pool failed")
 
     def answer(self, ask: Ask, run: Run | None) -> Answer:
         """What the store says to a child's question. `run`: the one that asks, which alone it may extend."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ...errors import RopewayError
 from ...job import Job
 from ...tasks import Tasks
 from ..appetite import Appetite
@@ -195,19 +196,27 @@ class Hub:
             else:
                 if not kid.outstanding:
                     run.started = now
-                sent.append(self._numbered(kid, run))
-                size += len(sent[-1].job.body)
+                if (one := self._numbered(kid, run)) is not None:
+                    sent.append(one)
+                    size += len(one.job.body)
         if sent:
             self._give(kid, Work(sent), len(sent), now)
 
-    def _numbered(self, kid: Kid, run: Run) -> Sent:
-        self._number += 1
-        kid.outstanding[self._number] = run
+    def _numbered(self, kid: Kid, run: Run) -> Sent | None:
+        """The job as it is sent; None when its body cannot be had, and the run has ended with that."""
         lent, job, path = run.lent, run.lent.job, ""
         run.retry = self._policies.get(job.task)  # for an end that the child cannot tell of
         if job.source is not None:
-            path = job.source.path()
+            try:
+                path = job.source.path()
+            except (OSError, RopewayError) as error:
+                self._judge.raised(run, error)
+                run.ended = self._shift.boot()
+                self._report(run)
+                return None
             job = msgspec.structs.replace(job, source=None)
+        self._number += 1
+        kid.outstanding[self._number] = run
         return Sent(self._number, job, lent.receipt, lent.attempt, lent.deaths, lent.until, run.taken, path)
 
     def _give(self, kid: Kid, message: Work | Batch, count: int, now: float) -> None:
@@ -243,9 +252,9 @@ class Hub:
                 self._report(run)
             for run in start:
                 run.started = now
-            if start:
+            if sent := [one for run in start if (one := self._numbered(kid, run)) is not None]:
                 kid.group = group
-                self._give(kid, Batch([self._numbered(kid, run) for run in start]), len(start), now)
+                self._give(kid, Batch(sent), len(sent), now)
             else:
                 group.over()
 
@@ -303,10 +312,15 @@ class Hub:
             return
 
     def _asked(self, kid: Kid, ask: Ask) -> None:
-        if ask.verb == "post":
-            kid.send(Answer(ask.number, self._inbox.post(msgspec.convert(ask.given[0], Job))))
-        elif ask.verb == "full":
+        if ask.verb == "full":
             kid.send(Answer(ask.number, self._inbox.full()))
+        elif ask.verb == "post":
+            try:
+                part = msgspec.convert(ask.given[0], Job)
+            except (msgspec.ValidationError, IndexError) as error:
+                kid.send(Answer(ask.number, None, str(error), "BadBody"))
+            else:
+                kid.send(Answer(ask.number, self._inbox.post(part)))
         else:
             run = next((run for run in kid.outstanding.values() if ask.verb == "extend" and [run.lent.receipt] == ask.given[0]), None)
 
