@@ -344,3 +344,14 @@ def test_a_damaged_job_is_buried_with_the_reason_and_the_others_go_out(url: str,
     assert (counts.dead, counts.delayed, counts.running) == (1, 1, 1), "the newer format waits for a newer ropeway"
     assert "Damaged" in store.browse(Query(ids=(jobs[1].id,)))[0].error
     assert store.delete(Query(limit=None)) == 2
+
+
+def test_a_connection_that_another_thread_has_closed_is_not_used(url: str, opened: Opener) -> None:
+    """One thread finds the server gone and closes what lies idle, while another one takes a connection out of there."""
+    store = opened(url)
+    store.put([make()])
+    wire = store._hub.take()
+    wire.close()
+    wire._used = float("-inf")
+    store._hub.give(wire)
+    assert store.queues() == ["q"]

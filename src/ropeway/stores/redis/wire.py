@@ -77,6 +77,8 @@ class Wire:
 
     def alive(self) -> bool:
         """Whether it may be used: one that lay idle is looked at, since a server that went away has closed it."""
+        if self._sock.fileno() < 0:  # closed by a thread that found the server gone, while another one took it out
+            return False
         if monotonic() - self._used < FRESH:
             return True
         poll = select.poll()
