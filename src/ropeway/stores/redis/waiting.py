@@ -92,6 +92,8 @@ class Waiting:
                         return True  # what it was rung for may be gone by now: the claim will tell
                     if ends and not bell.woken and not self._woken and not self._closed:
                         return True
+                elif heard and pause >= left:
+                    return False  # nobody has rung, and nothing was to come before the end: another look would tell nothing
                 elif not heard:
                     self._quiet = min(2 * self._quiet, POLL)
             return False
@@ -144,7 +146,7 @@ class Waiting:
         """Whether something is due; seconds until the next look is worth while."""
         requests: list[Request] = []
         if rooms:
-            each = micro(EACH) if self._poll is None else 0
+            each = micro(EACH) if self._poll is None and nap > ALONE else 0  # else it looks soon enough anyway
             args = (who, micro(nap), self._dead_keep, each, micro(min(nap, ALONE)))
             if self._hub.cluster:
                 requests = [self._way.of_many("look", (room,), *args) for room in rooms]
