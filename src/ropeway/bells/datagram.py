@@ -110,6 +110,10 @@ class Bell:
             except OSError:
                 return  # taken away by who rang; or it stands, and a ring too many is heard by nobody
 
+    def lost(self) -> bool:
+        """Whether the folder was removed."""
+        return not os.fstat(self._fd).st_nlink
+
     def ring_all(self) -> None:
         """Wake everybody who is idle: what has happened may be what any of them waits for. As `ring`, never fails and never waits."""
         try:

@@ -40,9 +40,9 @@ def drop(hub: Hub, queue: str) -> bool:
             if not empty(station):
                 return False
             gone = _remove(station)
-        if gone or station.lost():
-            hub.retire(queue, station)
+        station.lost()  # what we have open of it ourselves
         if gone:
+            hub.retire(queue, station)
             hub.ends.remove(ended(queue))
             hub.place.sync(hub.place.fd)
             return True

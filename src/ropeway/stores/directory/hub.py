@@ -97,14 +97,17 @@ class Hub:
         """The queue was dropped: whoever asks for it next opens it anew. Its descriptors are closed when no thread has it in hand."""
         with self._lock:
             station.retired = True
+            if station.bell is not None:
+                station.bell.close()  # here, since nobody can say in which order the parts of what nobody has any more are let go
             if self.known.get(queue) is station:
                 del self.known[queue]
 
     def renew(self, queues: Iterable[str]) -> bool:
-        """Whether one of these was dropped under our hands; then it is opened anew at the next step."""
+        """Whether one of these was dropped under our hands, or some of its folders were; what has gone is opened anew at the next step."""
         lost = [(queue, station) for queue in queues if (station := self.known.get(queue)) is not None and station.lost()]
         for queue, station in lost:
-            self.retire(queue, station)
+            if station.room.gone:
+                self.retire(queue, station)
         return bool(lost)
 
     def made(self, queue: str) -> Station:

@@ -181,11 +181,13 @@ class Intake:
             if isinstance(error, OSError) and not self._is_still(temporary, run):  # the job may stand in its slot: what is its own stays
                 os.close(fd)
                 raise self._refused(error, unknown=True) from error
-            if big:
-                bodies.withdraw(room, job.id)
-            if job.key or job.once:
-                keys.let_go(room, run, job, inode)
-            self._drop(run, temporary, fd, big)
+            try:
+                if big:
+                    bodies.withdraw(room, job.id)
+                if job.key or job.once:
+                    keys.let_go(room, run, job, inode)
+            finally:
+                self._drop(run, temporary, fd, big)
             raise
         if big:
             self._clear(big, run)

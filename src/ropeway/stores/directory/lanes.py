@@ -77,7 +77,7 @@ class Lanes:
             free = next(number for number in range(self.width()) if number not in used)
             if self.disk.link(name, from_fd, f"{part.lane}.{free}", places):
                 return free
-        return -1
+        raise FileNotFoundError(f"no place could be made in lane {part.lane} of queue {self.room.queue}")
 
     def width(self) -> int:
         """How many places a lane of this queue has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -204,12 +205,23 @@ class Room:
 
     def has_lost_folders(self) -> bool:
         """Whether any that we have open was removed."""
-        fds = [self.fd, *self._fds.values(), *(run.fd for run in self._runs.values())]
-        return any(not os.fstat(fd).st_nlink for fd in fds)
+        self.gone = self.gone or not os.fstat(self.fd).st_nlink
+        return self.gone or any(_lost(fd) for fd in self._fds.values()) or any(_lost(run.fd) for run in self._runs.values())
+
+    def mend(self) -> None:
+        """Forget the folders that were removed, so that they are made and opened anew. The descriptors may be in use: they are closed in
+        the end."""
+        with self._opening:
+            for name in [name for name, fd in self._fds.items() if _lost(fd)]:
+                self._old.append(self._fds.pop(name))
+            for key in [key for key, run in self._runs.items() if _lost(run.fd)]:
+                self._old.append(self._runs.pop(key).fd)
+            self._local = threading.local()  # the shards stay open for whoever is using one
 
     def check_run(self, run: RunFolder) -> None:
-        """See whether a folder of our own was removed by one who drops the queue: then this room is of no use any more."""
-        self.gone = self.gone or not os.fstat(run.fd).st_nlink
+        """FileNotFoundError when a folder of our own was removed, by one who drops the queue."""
+        if _lost(run.fd):
+            raise FileNotFoundError(f"the folder of this process in queue {self.queue} was removed")
 
     def anew(self, jobs: int) -> int:
         """In place of a descriptor of `jobs` that was removed, one of that folder, made anew; the same when the whole queue has gone. The
@@ -250,6 +262,15 @@ class Room:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def _lost(fd: int) -> bool:
+    try:
+        return not os.fstat(fd).st_nlink
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return True
 
 
 def open_room(place: Place, queue: str) -> Room | None:

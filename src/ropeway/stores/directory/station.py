@@ -171,8 +171,16 @@ class Station:
             self.bell.ring(jobs, due)
 
     def lost(self) -> bool:
-        """Whether folders of the queue that we have open were removed, by whoever drops it."""
-        return self.room.gone or self.room.has_lost_folders()
+        """Whether folders of the queue that we have open were removed, by whoever drops it. If that is not all of it, they are
+        forgotten."""
+        if not self.room.has_lost_folders():
+            return False
+        if not self.room.gone:
+            with self.room.lock:
+                self.room.mend()
+                if self.bell is not None and self.bell.lost():
+                    self.bell = Bell(self.room.folder("bell"), self.place.file_mode)
+        return True
 
     def __del__(self) -> None:
         if self.retired:

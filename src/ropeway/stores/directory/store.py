@@ -16,7 +16,7 @@ import msgspec
 from ...bells.datagram import Bell
 from ...clock import Clock
 from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_limits, check_query, check_reason
-from ...errors import BadValue
+from ...errors import BadValue, StoreError
 from ...events import Listener
 from ...job import Job
 from ...names import check_name, is_ended, shown
@@ -77,7 +77,12 @@ class DirectoryStore(Apart):
     # -- claim
 
     def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
-        return guarded(self._claim, queues, limit, lease, holder)
+        try:
+            return guarded(self._claim, queues, limit, lease, holder)
+        except StoreError:
+            if not self._hub.renew(queues):  # one was dropped under our hands
+                raise
+            return guarded(self._claim, queues, limit, lease, holder)
 
     def _claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
         check_limit(limit)
@@ -94,7 +99,7 @@ class DirectoryStore(Apart):
                 refused.append((queue, reason))
                 continue
             if station.room.gone:
-                continue  # dropped: the next claim looks whether there is a new one
+                return out if out else self._claim(queues, limit, lease, holder)  # dropped: there may be a new one
             if out and out[-1].deaths:
                 break
             with station.room.lock:
@@ -165,7 +170,13 @@ class DirectoryStore(Apart):
             if station is None:
                 continue
             with station.room.lock:
-                done = guarded(verb(station), base, [(record, items[index]) for index, record in members])
+                asked = [(record, items[index]) for index, record in members]
+                try:
+                    done = guarded(verb(station), base, asked)
+                except StoreError:
+                    if not station.lost():  # some folders were, by one who then could not drop the queue
+                        raise
+                    done = guarded(verb(station), base, asked)
                 ends, station.ended = station.ended, False
             if ends:
                 self._hub.ring_ends(station.room.queue)
@@ -203,6 +214,7 @@ class DirectoryStore(Apart):
         end = self._clock.boot() + timeout
         while True:
             sleeper.drain()
+            self._hub.renew(queues)
             stations = [s for q in queues if (s := self._hub.station(q)) is not None]
             for bell in [station.bell for station in stations] + [self._hub.bell_of_ends(name) for name in ends]:
                 if bell is not None:

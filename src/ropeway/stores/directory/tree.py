@@ -357,6 +357,7 @@ class Tree:
         if self.level.refresh():
             if not self.level.names and _removed(self.room.disk, self.level.fd):  # by one who then did not drop the queue
                 self.level.fd = self.room.anew(self.level.fd)
+                self.level.refresh()
             there = set(self.level.names)
             for gone in [n for n, prio in self._prios.items() if n not in there or _removed(self.room.disk, prio.level.fd)]:
                 self._prios.pop(gone).close()

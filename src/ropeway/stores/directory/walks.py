@@ -63,6 +63,13 @@ class Walks:
             if parked is not None:
                 os.close(parked)
 
+    def _top(self, name: str) -> int:
+        """A folder of the queue; one in which there is nothing when the queue was dropped meanwhile."""
+        try:
+            return self.room.folder(name)
+        except FileNotFoundError:
+            return self.room.fd
+
     def _of_prio(self, jobs: int, prio: str, least: int, high: int, now: int) -> Iterator[Seen]:
         prio_fd = self.disk.open_folder(prio, jobs)
         if prio_fd is None:
@@ -130,7 +137,7 @@ class Walks:
     def running(self) -> list[tuple[str, Part, str]]:
         """(name, part, holder's folder) of what is lent out."""
         out = []
-        run = self.room.folder("run")
+        run = self._top("run")
         for folder in self.disk.names(run):
             if read_holder(folder) is None:
                 continue
@@ -146,7 +153,7 @@ class Walks:
 
     def _running_seen(self) -> Iterator[Seen]:
         for name, part, folder in self.running():
-            fd = self.disk.open_folder(folder, self.room.folder("run"))
+            fd = self.disk.open_folder(folder, self._top("run"))
             if fd is not None:
                 try:
                     yield Seen(fd, name, part, State.RUNNING, part.prio, folder)
@@ -156,7 +163,7 @@ class Walks:
     def shelf(self, state: State, since: int = 0) -> Iterator[Seen]:
         """Dead or done parts by (priority, due, id)."""
         now = int(self.place.now() * 1e6)
-        above = self.room.folder("dead" if state is State.DEAD else "done")
+        above = self._top("dead" if state is State.DEAD else "done")
         found: list[tuple[int, str, str, Part]] = []
         for stretch in self.disk.names(above):
             if not is_stretch(stretch) or int(stretch, 16) + 1 << 28 <= since:
