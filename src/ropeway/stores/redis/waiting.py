@@ -27,7 +27,7 @@ Ends = Sequence[tuple[bytes, int]]  # keys of those who wait for ends, and their
 
 ALONE = 30.0  # the look behind the bell, of one who waits alone
 EACH = 5.0  # between two looks of all who wait together: so late may a job be when one dies that was to wake for it
-LONGEST = 300.0  # of one of them
+LONGEST = 600.0  # for one of them: beyond 120 they look more often together, and not more seldom each
 POLL = 5.0  # without a bell
 SHORTEST = 0.02  # the first poll without a bell; doubled while nothing comes
 MARGIN = 0.0005  # seconds behind a known moment, so that a look finds it over
