@@ -197,7 +197,7 @@ def test_a_file_that_is_no_text(home: Path) -> None:
 def test_the_table_has_a_meaning_for_every_setting() -> None:
     rows = table()
     names = [row.name for row in rows]
-    assert len(names) == len(set(names)) == 20
+    assert len(names) == len(set(names)) >= 20
     assert {"contexts.<name>.url", "queues.<name>.retry.attempts", "queues.<name>.dead_keep", "worker.grace"} <= set(names)
     assert all(row.meaning and row.type for row in rows)
     assert next(row for row in rows if row.name == "worker.grace").default == "25s"
