@@ -105,7 +105,7 @@ class Crew:
         environment = {**os.environ, "ROPEWAY_URL": url, "PYTHONPATH": str(HERE)}
         for number in range(WORKERS):
             with (logs / f"worker-{number + 1}.log").open("wb") as log:
-                work = [command, "work", "--app", "hashes:broker", "files", "-j", "1"]
+                work = [command, "work", "--app", "hashes:broker", "files", "--concurrency", "1"]
                 self.members.append(subprocess.Popen(work, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def check(self, but: int = 0) -> None:

@@ -48,7 +48,8 @@ class Server:
         try:
             connection.request(method, path, body, known)
             response = connection.getresponse()
-            endless = response.status == 200 and response.getheader("content-type") == "application/x-ndjson"
+            kind = (response.getheader("content-type") or "").partition(";")[0]
+            endless = response.status == 200 and kind in ("application/x-ndjson", "text/event-stream")
             return Answer(
                 response.status, {name.lower(): value for name, value in response.getheaders()}, b"" if endless else response.read()
             )

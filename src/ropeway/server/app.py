@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from typing import cast
 
 from ..broker import Broker
 from ..names import shown
-from . import calling, classic, engine, lending, looking, numbers, openapi, operating, putting, talking
-from .doors import Door, Table
+from . import calling, classic, engine, lending, live, looking, numbers, openapi, operating, pages, putting, talking
+from .doors import Door, Handler, Table
 from .gate import Gate
 from .grants import EVERYTHING, LOOKING, Grant
 from .stopping import Stopping
@@ -43,13 +44,12 @@ def _doors(broker: Broker, stopping: Stopping) -> list[Door]:
         *looking.doors(broker),
         *numbers.doors(broker),
     ]
-    return [
-        *known,
-        *openapi.doors(known),
-        *engine.doors(broker, stopping),
-        *classic.doors(broker, stopping),
-        *talking.doors(broker, stopping),
-    ]
+    known += live.doors(broker, stopping)
+    known += openapi.doors(known)
+    old = classic.doors(broker, stopping)
+    root = next(door for door in old if (door.method, door.path) == ("GET", "/"))  # the page stands there too
+    others = [door for door in old if door is not root]
+    return [*pages.doors(cast("Handler", root.handler)), *known, *engine.doors(broker, stopping), *others, *talking.doors(broker, stopping)]
 
 
 def _audit(grant: Grant, method: str, path: str, status: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from ..broker import Broker
@@ -66,7 +67,10 @@ def doors(broker: Broker) -> list[Door]:
         return _json({"count": await asyncio.to_thread(broker.queue(call.queue).purge)})
 
     async def requeue(call: Call) -> Response:
-        return _json({"count": await asyncio.to_thread(store.store.requeue, await _which(broker, call))})
+        query = await _which(broker, call)
+        if query.ids and query.states is None:  # who names a job means it, whichever of these it is
+            query = replace(query, states=frozenset({State.DEAD, State.DONE, State.DELAYED}))
+        return _json({"count": await asyncio.to_thread(store.store.requeue, query)})
 
     async def delete(call: Call) -> Response:
         return _json({"count": await asyncio.to_thread(store.store.delete, await _which(broker, call))})

@@ -89,7 +89,7 @@ def doors(broker: Broker, facts: Facts, feeds: Feeds) -> list[Door]:
     async def pop(call: Call) -> Response:
         given = asking.query(call, {"queue"})
         if "queue" not in given:
-            raise Refusal(404, "there is no page here yet; take a job with /?queue=NAME, or see /openapi.json")
+            raise Refusal(400, "say which queue: /?queue=NAME; nothing was taken")
         queue = check_name(given["queue"])
         if not call.grant.may(Role.CONSUME, queue):
             raise Refusal(403, f"this token has no right to consume from {shown(queue)}; nothing was done")
