@@ -8,7 +8,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "contracts": ("clock", "store", "notes", "url", "demands", "bells.choice", "bells.address"),  # what a URL may ask for is no I/O
     "bells": ("bells", "mounts", "living"),
     "engines": ("stores",),
-    "handles": ("link", "codecs", "options", "source", "failure", "handle", "claim", "carry", "operate", "queue", "schedule", "schedules", "unique", "aio", "calls"),
+    "handles": (
+        *("link", "codecs", "options", "source", "failure", "handle", "claim", "carry", "operate", "queue"),
+        *("schedule", "schedules", "unique", "aio", "calls"),
+    ),
     "work": ("tasks", "middleware", "hooks", "executor", "worker"),
     "lobby": ("config", "broker"),
     "doors": ("log", "cli", "server", "__main__", ""),
