@@ -78,7 +78,7 @@ def test_what_a_killed_caller_left_is_removed(url: str, start: Start) -> None:
     queue, _ = dead.stdout.readline().split()
     start(url)
     link = Link(url)
-    until(lambda: queue in link.store.queues(), PATIENCE)  # the answer is there, and nobody takes it
+    until(lambda: link.store.counts([queue])[queue].ready == 2, PATIENCE)  # receipt and answer are there, and nobody takes them
     dead.kill()
     dead.wait()
     assert sweep(link.store) == 0

@@ -271,7 +271,7 @@ def test_a_call_waits_for_no_disk(name: str, tmp_path: Path, monkeypatch: pytest
         made.judge.done(run, 1)
         made.settler.add([run])
         assert made.settler.settle(lambda store: store.claim(("default",), 1, 30.0, made.link.holder()))
-        assert len(began) >= 3
+        assert len(began) >= 2
         assert not any(began)
         with pytest.raises(BadValue, match="before what is fleeting"), store.commit():
             store.put((Job(made.link.new_id(), BOX, b"x", fleeting=True),))
