@@ -109,12 +109,12 @@ class Called(Generic[P, R]):
 
     def _ask(self, args: tuple[Any, ...], kwargs: dict[str, Any], wants: tuple[Kind, ...]) -> tuple[Task[P, R, Any], Job, Asked]:
         task, options = self._chosen()
-        for name, why in _NOT_OF_CALLS.items():
-            if options.get(name) is not None:
-                raise TypeError(f"a call takes no {name}: {why}; nothing was put")
         calling: dict[str, Any] = {"timeout": _timeout(task, options, kwargs)}
-        calling.update({name: options[name] for name in ("on_start", "on_progress") if name in options})
-        put_options = cast("CallOptions", {name: value for name, value in options.items() if name not in OF_CALLS})
+        put_options: Any = options
+        if options:
+            _check(options)
+            calling.update({name: options[name] for name in ("on_start", "on_progress") if name in options})
+            put_options = {name: value for name, value in options.items() if name not in OF_CALLS}
         job = task._job(put_options, args, kwargs)  # noqa: SLF001
         streams = isgeneratorfunction(task.function) or isasyncgenfunction(task.function)
         if Kind.OUTPUT in wants and not streams:
@@ -123,6 +123,12 @@ class Called(Generic[P, R]):
         into, item = (Any, _item(task.function)) if streams else (hint, Any)
         way = task.way(task.home.queue_of(job.queue).settings)
         return task, job, asked(cast("Calling", calling), *wants, into=into, item=item, way=way)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    for name in options.keys() & _NOT_OF_CALLS.keys():
+        if options[name] is not None:
+            raise TypeError(f"a call takes no {name}: {_NOT_OF_CALLS[name]}; nothing was put")
 
 
 def _timeout(task: Task[..., Any, Any], options: Mapping[str, Any], kwargs: dict[str, Any]) -> Duration:
