@@ -102,6 +102,11 @@ class Hub:
             if self.known.get(queue) is station:
                 del self.known[queue]
 
+    def renewed(self, queues: Iterable[str], error: Exception) -> bool:
+        """Whether that went wrong because one of these queues was being dropped under our hands: then it is worth another try."""
+        vanished = isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError)
+        return self.renew(queues) or vanished
+
     def renew(self, queues: Iterable[str]) -> bool:
         """Whether one of these was dropped under our hands, or some of its folders were; what has gone is opened anew at the next step."""
         lost = [(queue, station) for queue in queues if (station := self.known.get(queue)) is not None and station.lost()]

@@ -43,8 +43,8 @@ class Putting:
         for _ in range(TRIES):
             try:
                 return [self._put_one(jobs[0])] if len(jobs) == 1 else self._put_many(jobs)
-            except (StoreError, FileNotFoundError):
-                if not self._hub.renew({job.queue for job in jobs}) or any(job.source is not None for job in jobs):
+            except (StoreError, FileNotFoundError) as error:
+                if not self._hub.renewed({job.queue for job in jobs}, error) or any(job.source is not None for job in jobs):
                     raise
         return self._put_many(jobs)
 

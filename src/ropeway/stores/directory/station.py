@@ -178,8 +178,11 @@ class Station:
         if not self.room.gone:
             with self.room.lock:
                 self.room.mend()
-                if self.bell is not None and self.bell.lost():
-                    self.bell = Bell(self.room.folder("bell"), self.place.file_mode)
+                try:
+                    if self.bell is not None and self.bell.lost():
+                        self.bell = Bell(self.room.folder("bell"), self.place.file_mode)
+                except FileNotFoundError:
+                    self.room.gone = True  # all of it has gone by now
         return True
 
     def __del__(self) -> None:

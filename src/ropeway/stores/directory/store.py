@@ -32,6 +32,7 @@ from .station import Station
 
 T = TypeVar("T")
 MISSING_POLL = 0.25
+TRIES = 5  # of a claim in queues that are dropped meanwhile
 
 
 class DirectoryStore(Apart):
@@ -77,12 +78,13 @@ class DirectoryStore(Apart):
     # -- claim
 
     def claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
-        try:
-            return guarded(self._claim, queues, limit, lease, holder)
-        except StoreError:
-            if not self._hub.renew(queues):  # one was dropped under our hands
-                raise
-            return guarded(self._claim, queues, limit, lease, holder)
+        for _ in range(TRIES):
+            try:
+                return guarded(self._claim, queues, limit, lease, holder)
+            except StoreError as error:
+                if not self._hub.renewed(queues, error):
+                    raise
+        return guarded(self._claim, queues, limit, lease, holder)
 
     def _claim(self, queues: Sequence[str], limit: int, lease: float, holder: Holder) -> list[Lent]:
         check_limit(limit)
