@@ -151,7 +151,7 @@ ALONE = {
     Queue: {"decode", "job", "handle", "take"},
     Claim: set(),
     Handle: {"wait"},  # `await` is a word of the language: await_
-    Broker: {"queue", "handle", "task", "worker", "on", "transaction"},
+    Broker: {"queue", "handle", "task", "worker", "on", "transaction", "include", "inline", "executor", "cron"},
 }
 
 
