@@ -29,19 +29,24 @@ new_id = IdMaker(time.time_ns, os.urandom)
 # of five, three are delayed, one is dead and one is done; n is a number of the row
 SHAPE = """'q', 1 + n % 5, case when n % 5 < 3 then 4000000000000000 else 1 end, 1,
     case n % 5 when 3 then 2 when 4 then 3 else 0 end, case when n % 5 < 3 then null else 4000000000000000 end"""
+# a lane of ten behind which the others are parked
+PARKED = "'q', 1, 1, 1, 1, 4611686018427387904"
+PLACES = "(queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from"
 COLUMNS = "id, queue, priority, due, created, state, moment, head, body"
 
 
 class Engine:
     """A store, its work so far, and a way past it."""
 
-    def __init__(self, store: Store, work: Callable[[], int], fill: Callable[[], None], analyse: Callable[[], object]) -> None:
-        self.store, self.work, self.fill, self.analyse = store, work, fill, analyse
+    def __init__(
+        self, store: Store, work: Callable[[], int], fill: Callable[[], None], analyse: Callable[[], object], park: Callable[[], None]
+    ) -> None:
+        self.store, self.work, self.fill, self.analyse, self.park = store, work, fill, analyse, park
 
-    def cost(self) -> float:
+    def cost(self, *, laned: bool = False) -> float:
         """Of one round of all that a worker does, on average."""
         store = self.store
-        store.put([Job(new_id(), "q", b"x") for _ in range(BATCH * ROUNDS)])
+        store.put([Job(new_id(), "q", b"x", lane=f"lane {new_id()}" if laned else "") for _ in range(BATCH * ROUNDS)])
         before = self.work()
         for _ in range(ROUNDS):
             lent = store.claim(["q"], BATCH, 60.0, HOLDER)
@@ -70,7 +75,12 @@ def sqlite(folder: Path) -> Iterator[Engine]:
     def fill() -> None:
         own.execute(f"insert into ropeway_job ({COLUMNS}) {numbers} select randomblob(16), {SHAPE}, x'', x'' from one")
 
-    yield Engine(store, lambda: steps[0], fill, lambda: own.execute("analyze"))
+    def park() -> None:
+        rows = f"{numbers} select randomblob(16), {PARKED}, x'', x'', 'long ' || n % 10 from one"
+        own.execute(f"insert into ropeway_job ({COLUMNS}, lane) {rows}")
+        own.execute(f"insert into ropeway_place {PLACES} ropeway_job where moment = {1 << 62}")
+
+    yield Engine(store, lambda: steps[0], fill, lambda: own.execute("analyze"), park)
     own.close()
     store.close()
 
@@ -91,7 +101,13 @@ def mariadb() -> Iterator[Engine]:
         rows = f"select unhex(md5(n)), {SHAPE}, '', '' from (select seq as n from seq_1_to_{MANY}) numbers"
         own.cursor().execute(f"insert into {place.prefix}job ({COLUMNS}) {rows}")
 
-    yield Engine(store, work, fill, lambda: own.cursor().execute(f"analyze table {place.prefix}job"))
+    def park() -> None:
+        numbers = f"(select seq as n from seq_1_to_{MANY}) numbers"
+        rows = f"select unhex(md5(concat('p', n))), {PARKED}, '', '', concat('long ', n % 10) from {numbers}"
+        own.cursor().execute(f"insert into {place.prefix}job ({COLUMNS}, lane) {rows}")
+        own.cursor().execute(f"insert into {place.prefix}place {PLACES} {place.prefix}job where moment = {1 << 62}")
+
+    yield Engine(store, work, fill, lambda: own.cursor().execute(f"analyze table {place.prefix}job, {place.prefix}place"), park)
     own.close()
     store.close()
     place.drop()
@@ -114,3 +130,19 @@ def test_a_claim_is_flat(engine: Engine, when: str) -> None:
     full = engine.cost()
     print(f"{empty:.0f} a round when empty, {full:.0f} with {MANY:,} in front")
     assert full < 1.2 * empty + LANES * 60, f"{empty:.0f} a round when empty, {full:.0f} with {MANY:,} in front"
+
+
+@pytest.mark.parametrize("when", ["never", "while-empty", "when-full"])
+def test_a_claim_from_a_guarded_queue_is_flat(engine: Engine, when: str) -> None:
+    """In front are as many jobs that are parked in ten long lanes, besides."""
+    engine.cost(laned=True)
+    if when == "while-empty":
+        engine.analyse()
+    empty = engine.cost(laned=True)
+    engine.fill()
+    engine.park()
+    if when == "when-full":
+        engine.analyse()
+    full = engine.cost(laned=True)
+    print(f"{empty:.0f} a round when empty, {full:.0f} with {2 * MANY:,} in front")
+    assert full < 1.3 * empty + LANES * 60, f"{empty:.0f} a round when empty, {full:.0f} with {2 * MANY:,} in front"

@@ -11,7 +11,7 @@ import pytest
 
 from ropeway.ids import IdMaker
 from ropeway.job import Job
-from ropeway.store import Ack, Handback, Holder, Store
+from ropeway.store import Ack, Handback, Holder, Limits, Store
 from ropeway.stores import open_store
 
 from .postgres import Place
@@ -33,8 +33,8 @@ def store(schema: Place) -> Iterator[Store]:
     one.close()
 
 
-def made(count: int) -> list[Job]:
-    return [Job(new_id(), "q", b"x") for _ in range(count)]
+def made(count: int, *, laned: bool = False) -> list[Job]:
+    return [Job(new_id(), "q", b"x", lane=f"lane {new_id()}" if laned else "") for _ in range(count)]
 
 
 def read(schema: Place) -> int:
@@ -51,13 +51,13 @@ def read(schema: Place) -> int:
 
 def cost(schema: Place, store: Store, verb: str, times: int = 10) -> float:
     """Blocks read by one round of the verb, on average. Sessions report when they end."""
-    store.put(made(100 * times))
+    store.put(made(100 * times, laned=verb == "lanes"))
     flush(store)
     before = read(schema)
     for _ in range(times):
         lent = store.claim(["q"], 10, 60.0, HOLDER)
         assert len(lent) == 10
-        if verb == "ack":
+        if verb in ("ack", "limit", "lanes"):
             assert all(store.ack([Ack(one.receipt) for one in lent]))
         elif verb == "nack":
             assert all(store.nack([Handback(one.receipt, delay=1000.0) for one in lent]))
@@ -89,6 +89,30 @@ def test_a_plan_that_was_made_while_it_was_empty_stays_right(schema: Place, stor
     empty = cost(schema, store, verb)  # with the plans of these sessions kept from here on
     schema.ask(JUNK, MANY)
     full = cost(schema, store, verb)
+    assert full < 3 * empty + 60, f"{verb}: {empty:.0f} blocks a round when empty, {full:.0f} with {MANY} in front"
+
+
+PARKED = """with made as (insert into ropeway_job (id, queue, priority, due, created, state, moment, head, body, lane)
+    select gen_random_uuid(), 'q', 1, 1, 1, 1, 4611686018427387904, '', '', 'long ' || n %% 10 from generate_series(1, %s) n
+    returning queue, lane, priority, due, id)
+insert into ropeway_place (queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from made"""
+
+
+@pytest.mark.parametrize("verb", ["limit", "lanes"])
+def test_so_does_one_of_a_guarded_queue(schema: Place, store: Store, verb: str) -> None:
+    """In front come 100,000 parked jobs of ten long lanes besides."""
+    if verb == "limit":
+        store.limit(["q"], Limits(running=1000))
+    store.put(made(1, laned=verb == "lanes"))
+    for one in store.claim(["q"], 1, 60.0, HOLDER):
+        store.ack([Ack(one.receipt)])
+    for table in ("job", "queue", "place"):
+        schema.ask(f"vacuum ropeway_{table}")
+    empty = cost(schema, store, verb)
+    schema.ask(JUNK, MANY)
+    schema.ask(PARKED, MANY)
+    full = cost(schema, store, verb)
+    print(f"{verb}: {empty:.0f} blocks a round when empty, {full:.0f} with {MANY} in front")
     assert full < 3 * empty + 60, f"{verb}: {empty:.0f} blocks a round when empty, {full:.0f} with {MANY} in front"
 
 

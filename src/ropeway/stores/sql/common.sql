@@ -169,8 +169,9 @@ select {id}, {lane} from {job} where queue = :queue and state = 0 and priority =
 select {id}, state from {job} where {among_ids} {free};
 
 -- freed: whether a lane in which something is parked may have a place
+-- Not by `exists`, which a planner may turn round, to begin with all that is parked.
 select 1 from {place} m where m.queue = :queue and m.ends <= {now}
-    and exists (select 1 from {place} p where p.queue = m.queue and p.lane = m.lane and p.parked = 1) limit 1;
+    and (select 1 from {place} p where p.queue = m.queue and p.lane = m.lane and p.parked >= 1 limit 1) = 1 limit 1;
 
 -- left: the places that are free by now
 select {lane}, {id}, ends from {place} where queue = :queue and ends <= {now} order by ends limit 500 {free};
@@ -189,10 +190,12 @@ update {place} set ends = :ends where queue = :queue and lane = :lane and parked
 update {job} set state = 1, moment = {never} where id = :id;
 
 -- parked: the first that are parked in a lane
-select {id} from {place} where queue = :queue and lane = :lane and parked = 1 order by priority, due, id limit :limit;
+-- Said so that only the primary key will do: the index of all that is parked would be read from its beginning, where other lanes stand.
+select {id} from {place} where queue = :queue and lane = :lane and parked >= 1 order by parked, priority, due, id limit :limit;
 
 -- unpark_job: puts a job back into the order
-update {job} set state = 0, moment = null where id = :id and state = 1 and moment = {never};
+-- It names no state, as `rows` does not: all that is parked has the same moment, so the index by moments would be read whole.
+update {job} set state = 0, moment = null where id = :id and moment = {never};
 
 -- unpark: one that is parked no more
 delete from {place} where queue = :queue and lane = :lane and parked = 1 and priority = :priority and due = :due and id = :id;

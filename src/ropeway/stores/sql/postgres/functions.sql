@@ -243,7 +243,7 @@ begin
             continue when v_running <= (select count(*) from {job} where state = 1 and moment < {never} and queue = v_queue);
         end if;
         if v_lanes > 0 and exists (select from {place} m where m.queue = v_queue and m.ends <= v_now
-            and exists (select from {place} p where p.queue = m.queue and p.lane = m.lane and p.parked = 1)) then
+            and (select 1 from {place} p where p.queue = m.queue and p.lane = m.lane and p.parked >= 1 limit 1) = 1) then
             return 0;
         end if;
         v_priority := -1;

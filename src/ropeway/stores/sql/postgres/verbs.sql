@@ -71,3 +71,8 @@ on conflict (queue, lane, parked, priority, due, id) do update set ends = exclud
 -- park: a job waits for a place
 insert into {place} (queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from {job} where id = :id
 on conflict (queue, lane, parked, priority, due, id) do nothing;
+
+-- holders: who holds the places of some lanes, until when at the latest, and how he stands
+-- One look at the primary key for each lane: else it is read with the queue alone, and with it all that is parked.
+select lane, {id}, ends, (select state from {job} where {job}.id = place_id) from unnest(:lanes) asked(wanted), lateral (
+    select lane, id, id as place_id, ends from {place} where queue = :queue and lane = asked.wanted and parked = 0 offset 0) found;
