@@ -107,8 +107,11 @@ def test_a_function_that_cannot_be_timed_out_is_left_behind(
     lock = threading.Lock()
     lock.acquire()
 
+    slots: list[threading.Thread] = []
+
     @tasks.task(timeout=0.1, retry=1)
     def hangs() -> None:
+        slots.append(threading.current_thread())
         try:
             lock.acquire(timeout=20)
         finally:  # the exception strikes as soon as it has the lock
@@ -124,7 +127,7 @@ def test_a_function_that_cannot_be_timed_out_is_left_behind(
     until(lambda: running.worker.counters.done == 1)
     lock.release()
     assert release.wait(40)
-    until(lambda: not any(thread.name == "ropeway-slot-0" for thread in threading.enumerate()))
+    until(lambda: not slots[0].is_alive())
     counters = running.worker.counters
     assert (counters.done, counters.buried, counters.lost, counters.ran) == (1, 1, 0, 2), "settled once"
 
