@@ -285,3 +285,27 @@ def test_two_meanings_of_timeout(memory: str, serve: Serve) -> None:
     with pytest.raises(TypeError, match="nothing to stream"):
         next(task(tasks, "add").stream(1))
     link.close()
+
+
+def test_a_pause_holds_up_calls_and_lets_running_ones_answer(url: str, link: Link, tasks: Tasks, serve: Serve) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(tasks: Tasks) -> Tasks:
+        @tasks.task
+        def add(a: int, b: int = 0) -> int:
+            begun.set()
+            assert go.wait(LONG)
+            return a + b
+
+        return tasks
+
+    serve(url, slow)
+    running = task(tasks, "add").begin(1, timeout=LONG)
+    assert begun.wait(LONG)
+    link.store.pause(("default",), claim=True, reason="deploy")
+    with pytest.raises(Timeout, match="No worker holds it"):
+        task(tasks, "add").call(2, timeout="100ms")
+    go.set()
+    assert running.result() == 1
+    link.store.pause(("default",), claim=False)
+    assert task(tasks, "add").call(3, timeout=LONG) == 3

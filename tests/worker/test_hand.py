@@ -182,6 +182,11 @@ def test_what_outlived_its_ttl_in_the_hand_goes_back_for_the_store_to_decide() -
     clock.step(-86400)
     fresh = Run(lent(clock.boot() + 30, ttl=1.5, created=clock.now() - 1000), shift, clock.boot())
     assert not expired(fresh, clock.boot(), 10), "the store handed it out just now: our clock has no say"
+    short = Run(lent(clock.boot() + 30, ttl=0.3, created=clock.now()), shift, clock.boot())  # a call that is waited for so long
+    clock.advance(0.2)
+    assert not expired(short, clock.boot(), 10)
+    clock.advance(0.15)
+    assert expired(short, clock.boot(), 10)
 
 
 def test_a_call_that_another_took_for_its_own_is_seen_by_the_look() -> None:
