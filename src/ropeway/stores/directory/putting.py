@@ -17,7 +17,7 @@ from .hub import Hub
 from .intake import Written, alone, guards, stamp, unstamp
 from .station import Station
 
-TRIES = 5
+TRIES = 20  # of a put in a queue that is dropped meanwhile
 WAVE = 200  # parts of one put that wait for their sync with open files
 
 Group = tuple[Station, list[int], int]  # where, which jobs of the call, and their due

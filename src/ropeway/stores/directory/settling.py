@@ -105,12 +105,20 @@ class Settling(Receipts):
         if not self.disk.rename(held.name, held.run.fd, gone, held.run.fd):
             return False
         try:
-            self.left(held.run.fd, gone, held.part)
-            if self._after(records, held):
-                self.disk.unlink(gone, held.run.fd)
+            try:
+                self._clear_up(gone, records, held)
+            except FileNotFoundError:
+                if self.station.lost():  # one who saw no job any more has begun to drop the queue
+                    self._clear_up(gone, records, held)
         except OSError:
             pass  # acked all the same; whoever clears up behind this process removes it
         return True
+
+    def _clear_up(self, gone: str, records: Sequence[int], held: HeldPart) -> None:
+        """What has ended lets go of all that is its own, and then goes."""
+        self.left(held.run.fd, gone, held.part)
+        if self._after(records, held):
+            self.disk.unlink(gone, held.run.fd)
 
     def left(self, fd: int, name: str, part: Part) -> None:
         """A part that runs no more, and now has this name, lets go of its places."""

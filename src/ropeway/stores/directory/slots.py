@@ -114,6 +114,8 @@ class Slots:
                         try:
                             self.disk.mkdir(name, above, mode)
                         except FileNotFoundError:
+                            if not depth:
+                                raise  # the folder of the queue itself was removed: it is being dropped
                             break
                         fd = self.disk.open_folder(name, above)
                         if fd is None:

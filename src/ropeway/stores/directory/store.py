@@ -32,7 +32,7 @@ from .station import Station
 
 T = TypeVar("T")
 MISSING_POLL = 0.25
-TRIES = 5  # of a claim in queues that are dropped meanwhile
+TRIES = 20  # of a claim in queues that are dropped meanwhile
 
 
 class DirectoryStore(Apart):
