@@ -16,14 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import calls, docs, fleet
+from . import calls, docs, fleet, pools
 from .conduct import Samples, conduct
 from .figures import Figures
 from .measures import Measure, measures
 from .picture import picture
 from .places import Place, places
 from .report import machine, measured, verdicts
-from .servers import NoServer
+from .servers import NoServer, own_redis
 from .systems import ENGINES, OURS
 from .systems.urls import is_built
 
@@ -36,6 +36,9 @@ def main() -> int:
         return docs.write(options.engine, Path(options.results))
     if options.calls:
         return calls.main(options.above)
+    if options.pools:
+        with own_redis(options.server, options.above) as server:
+            return pools.main(server.room("os"))
     if options.fleet:
         return fleet.main(options.engine, options.fleet, options.server, options.above)
     known = measures(options.engine, options.full)
@@ -109,6 +112,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", default=str(RESULTS), help="where to write")
     parser.add_argument("--docs", action="store_true", help="write the last run's tables into docs/benchmarks; measures nothing")
     parser.add_argument("--calls", action="store_true", help="directory: count the system calls of each verb instead (takes strace)")
+    parser.add_argument("--pools", action="store_true", help="redis: whole workers, pool by pool, on jobs of 0, 1 and 10 ms instead")
     parser.add_argument("--fleet", type=int, nargs="?", const=20, metavar="N", help="what N idle workers (20) ask of the server instead")
     options = parser.parse_args()
     options.repeat = options.repeat or (5 if options.quick else 21 if options.engine == "directory" else 9)

@@ -16,6 +16,7 @@ def space_of(model: Store) -> Space:
 
 
 def limits_of(model: Store, queue: str) -> Limits:
+    """What holds for the queue; ANY where nobody has said anything."""
     """The limits of a queue, those of none when it is not there."""
     found = space_of(model).queues.get(queue)
     return found.limits if found is not None else ANY
