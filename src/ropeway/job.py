@@ -96,7 +96,7 @@ class Attempt(Struct, array_like=True, gc=False):
     started: float  # seconds since 1970, by the worker's clock: for reading, nothing is decided by it
     ended: float
     worker: str  # host:pid:name
-    outcome: str  # failed, timeout, killed, returned, discarded, expired, lost
+    outcome: str  # failed, timeout, killed, crashed, returned, discarded, expired, lost
     error: str = ""  # "Type: text", one line
     traceback: str = ""
 

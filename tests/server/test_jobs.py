@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import ropeway
+
 from .conftest import Server
 
 BODIES = [
@@ -192,3 +194,11 @@ def test_bodies_that_are_not_what_is_asked_for(server: Server) -> None:
         answer = server.ask("POST", "/v1/ack", body.encode("latin-1"), Content_Type="application/json")
         assert 400 <= answer.status < 500, body[:20]
     assert server.ask("POST", "/v1/ack", b"{}", Content_Type="text/plain").status == 415
+
+
+def test_schedules(server: Server) -> None:
+    with ropeway.connect(f"http://:{server.token}@{server.host}", config=False) as broker:
+        broker.schedules.add("nightly", "0 3 * * *", "reports", {"n": 1}, tz="Europe/Berlin")
+    (row,) = server.ask("GET", "/v1/schedules").json["schedules"]
+    assert (row["name"], row["expression"], row["tz"], row["queue"]) == ("nightly", "0 3 * * *", "Europe/Berlin", "reports")
+    assert row["next"].endswith("Z")

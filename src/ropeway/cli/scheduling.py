@@ -180,10 +180,11 @@ def _print(session: Session, schedules: Sequence[Schedule], *, empty: str = "") 
     if session.quiet and not empty:
         return
     now = session.link.clock.now()
-    session.out.rows((_row(schedule, now) for schedule in schedules), lambda _: _table(schedules, now), name="name", empty=empty)
+    session.out.rows((schedule_row(schedule, now) for schedule in schedules), lambda _: _table(schedules, now), name="name", empty=empty)
 
 
-def _row(schedule: Schedule, now: float) -> Row:
+def schedule_row(schedule: Schedule, now: float) -> Row:
+    """A schedule as programs read it."""
     following = _next(schedule, now, 1)
     row: Row = {"name": schedule.name, "state": "paused" if schedule.paused else "on", "expression": schedule.expression, "tz": schedule.tz}
     row |= {"next": iso(following[0]) if following else None, "last": iso(schedule.last) if schedule.last is not None else None}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ..broker import Broker
 from ..cli.rows import job_row, queue_row
+from ..cli.scheduling import schedule_row
 from ..ids import check_id
 from ..job import State
 from ..names import shown
@@ -78,7 +79,14 @@ def doors(broker: Broker) -> list[Door]:
         notes = await asyncio.to_thread(broker.notes.notes, "worker/")
         return _json({"workers": [row for note in notes.values() if (row := _note(note)) is not None]})
 
+    async def schedules(call: Call) -> Response:
+        asking.query(call, ())
+        found = await asyncio.to_thread(broker.schedules.browse)
+        now = broker.link.clock.now()
+        return _json({"schedules": [schedule_row(one, now) for one in found if call.grant.may(Role.OBSERVE, one.queue)]})
+
     return [
+        Door("GET", "/v1/schedules", Role.OBSERVE, schedules, says="The schedules, with their next ticks", changes=False),
         Door("GET", "/v1/queues", Role.OBSERVE, queues, says="How all queues stand", changes=False),
         Door("GET", "/v1/queues/{q}", Role.OBSERVE, queue, says="How one queue stands", changes=False),
         Door("GET", "/v1/jobs", Role.OBSERVE, jobs, says="The jobs that fit, a page at a time", changes=False),
