@@ -136,8 +136,11 @@ def test_a_late_answer_is_dropped_and_counted(url: str, link: Link, tasks: Tasks
     call = task(tasks, "add").begin(1, timeout=LONG)
     call.forget()
     serve(url)
-    assert task(tasks, "add").call(2, timeout=LONG) == 2
-    assert mailroom(link).dropped >= 1
+    for _ in range(100):  # whoever waits for an answer takes in all that have come; nobody says which comes first
+        assert task(tasks, "add").call(2, timeout=LONG) == 2
+        if mailroom(link).dropped:
+            break
+    assert mailroom(link).dropped == 1
 
 
 def test_a_run_that_is_tried_again_answers_at_last(url: str, tasks: Tasks, serve: Serve, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_who_gives_up_before_the_gate_takes_no_place(pair: tuple[Mails, Faulty])
 
 def test_who_gives_up_with_a_place_in_hand_leaves_it_to_the_next(pair: tuple[Mails, Faulty]) -> None:
     async def main() -> None:
-        gate = Gate(pair[0]._link)
+        gate = Gate()
         for _ in range(WAITING):
             assert gate.enter(1)
         late, later = asyncio.create_task(gate.queue_up(1)), asyncio.create_task(gate.queue_up(1))

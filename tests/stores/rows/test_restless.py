@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ropeway.job import State
-from ropeway.store import Ack, Query
+from ropeway.store import Ack, Handback, Query
 from ropeway.stores.directory import DirectoryStore, parts
+from ropeway.stores.directory.receipts import Receipts
 
 from .conftest import HOLDER, job
 
@@ -40,3 +41,22 @@ def test_a_job_that_is_nowhere_is_looked_for_and_not_found(opened: Opened) -> No
     store = opened()
     store.put([job(b"here")])
     assert store.browse(Query(ids=(job(b"never put").id,))) == []
+
+
+@pytest.mark.parametrize("verb", ["ack", "bury", "nack"])
+def test_a_job_on_its_way_out_of_its_part_is_somewhere(opened: Opened, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """The part has let go of it, and whoever carries it on has to wait, or dies: it is what it will be."""
+    store, other = opened(), opened()
+    jobs = [job(b"%d" % n, keep=60.0) for n in range(3)]
+    store.put(jobs)
+    lent = store.claim(["q"], 3, 60.0, HOLDER)
+    publish, seen = Receipts._publish, []
+
+    def late(*given: Any) -> bool:
+        seen.append([entry.state for entry in other.browse(Query(ids=(jobs[1].id,)))])
+        return publish(*given)
+
+    monkeypatch.setattr(Receipts, "_publish", late)
+    one = lent[1].receipt
+    assert getattr(store, verb)([Ack(one) if verb == "ack" else Handback(one, 60.0 if verb == "nack" else 0.0)]) == [True]
+    assert seen[0] == [{"ack": State.DONE, "bury": State.DEAD, "nack": State.DELAYED}[verb]]

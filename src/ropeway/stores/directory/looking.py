@@ -178,6 +178,7 @@ class Looking(Walks):
             yield self.shelf(State.DONE), State.DONE
         if State.DEAD in states:
             yield self.shelf(State.DEAD, made[0] - NEAR), State.DEAD
+        yield self.in_transit(), None
         if waiting:
             yield self.waiting(), None
             if State.RUNNING in states:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...job import State
 from .lanes import PARKED
-from .layout import Part, is_lane, is_prio, is_slot, is_stretch, read_held, read_holder, read_parked, read_waiting, slot_end
+from .layout import Part, is_lane, is_prio, is_slot, is_stretch, read_held, read_holder, read_parked, read_staged, read_waiting, slot_end
 
 if TYPE_CHECKING:
     from .station import Station
@@ -151,6 +151,26 @@ class Walks:
         out.sort(key=lambda t: (t[1].prio, t[0]))
         return out
 
+    def in_transit(self) -> Iterator[Seen]:
+        """What its part has let go of, and has not reached its place yet. That is a moment; but the thread that carries it may have to
+        wait for the interpreter just then, and a process that was killed there carries nothing on until somebody clears up behind it."""
+        now, run = int(self.place.now() * 1e6), self._top("run")
+        for folder in self.disk.names(run):
+            fd = self.disk.open_folder(folder, run) if read_holder(folder) is not None else None
+            if fd is None:
+                continue
+            try:
+                names = self.disk.names(fd)
+                parents = [part for name in names if (part := read_held(name)) is not None]
+                for name in names:
+                    staged = read_staged(name)
+                    if staged is None or any(p.serial == staged.parent and p.x == staged.part.x and not staged.real(p) for p in parents):
+                        continue
+                    waits = State.READY if staged.part.due <= now else State.DELAYED
+                    yield Seen(fd, name, staged.part, _STAGED.get(staged.kind, waits), staged.part.prio)
+            finally:
+                os.close(fd)
+
     def _running_seen(self) -> Iterator[Seen]:
         for name, part, folder in self.running():
             fd = self.disk.open_folder(folder, self._top("run"))
@@ -186,6 +206,9 @@ class Walks:
                     yield Seen(fd, name, part, state, part.prio)
                 finally:
                     os.close(fd)
+
+
+_STAGED = {"k": State.DONE, "d": State.DEAD}  # what a staged part becomes; all others wait
 
 
 def _turn(seen: Seen) -> tuple[int, str, int]:
