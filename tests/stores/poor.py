@@ -40,6 +40,7 @@ class Poor:
             self._need(Feature.DELAY, job.delay != 0)
             self._need(Feature.KEYS, bool(job.key) or job.once)
             self._need(Feature.KEEP, job.keep != 0)
+            self._need(Feature.LANES, bool(job.lane))
         return self._store.put(jobs)
 
     def bring(self, entries: Sequence[Entry]) -> list[bool]:
@@ -59,6 +60,7 @@ class Poor:
 
     def nack(self, handbacks: Sequence[Handback]) -> list[bool]:
         for handback in handbacks:
+            self._need(Feature.EDIT, handback.edit is not None)
             self._need(Feature.DELAY, bool(handback.delay))
             self._need(Feature.PRIORITY, handback.priority is not None)
         return self._store.nack(self._without_history(handbacks))
@@ -69,7 +71,7 @@ class Poor:
     def _without_history(self, handbacks: Sequence[Handback]) -> list[Handback]:
         self._settled = True
         kept = Feature.HISTORY in self.features
-        return [one if kept else Handback(one.receipt, one.delay, None, one.restore, one.priority) for one in handbacks]
+        return [one if kept else Handback(one.receipt, one.delay, None, one.restore, one.priority, one.edit) for one in handbacks]
 
     @contextmanager
     def commit(self) -> Iterator[None]:
@@ -88,6 +90,9 @@ class Poor:
 
     def delete(self, query: Query) -> int:
         return self._need(Feature.BROWSE).delete(query)
+
+    def limit(self, *given: Any) -> None:
+        self._need(Feature.LIMITS).limit(*given)
 
     def pause(self, *given: Any, **more: Any) -> None:
         self._need(Feature.SWITCHES).pause(*given, **more)

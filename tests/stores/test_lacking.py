@@ -56,7 +56,7 @@ class Liar:
 class TestLiar(StoreContract):
     @pytest.fixture
     def open(self):
-        return lambda clock: Liar(open_store("memory:liar", clock))
+        return lambda clock: Liar(open_store("memory:", clock))
 '''
 
 
