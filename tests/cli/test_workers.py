@@ -128,7 +128,7 @@ def test_orders_to_workers_of_their_own_processes(process: Process, shop: Path) 
     stacks = process("workers", "--stacks", row["id"][:-2]).row["said"]
     assert "shop.py" in stacks
     assert "in nap" in stacks
-    assert json.loads(process("workers").out)["state"] in ("busy", "idle")
+    until(lambda: json.loads(process("workers").out)["state"] in ("busy", "idle"), "its note says that it goes on")
     assert "ends when its jobs have" in process("workers", "--quiet", "all").row["said"]
     assert work.wait(PATIENCE) == 0
     assert process("workers").rows == []

@@ -17,7 +17,10 @@ METHODS_OF_RE = frozenset({"compile"})  # re.compile is no compile
 
 # (file, what): why it is safe there. None of these names comes out of a job.
 REASONED: dict[tuple[str, str], str] = {
-    ("codecs/pickle.py", "pickle"): "reached only by the codec's name, which both ends must have written down; never by a content type alone",
+    (
+        "codecs/pickle.py",
+        "pickle",
+    ): "reached only by the codec's name, which both ends must have written down; never by a content type alone",
     ("codecs/yaml.py", "yaml"): "a SafeLoader, which makes plain data and nothing else, and reads no aliases",
     ("stores/__init__.py", "import_module"): "the module's name stands in the table of engines, the URL only chooses the row",
     ("cli/root.py", "import_module"): "the room's name stands in the table of commands, the command line only chooses the row",

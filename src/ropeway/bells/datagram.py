@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import _socket  # the C half of socket: a sixth of its import time, and all of what is needed here
 import os
+import threading
 import time
 
 from .place import SleepingPlace
@@ -85,6 +86,7 @@ class Bell:
         self._listed: tuple[int, list[str]] = (-1, [])
         self._last = ""  # whom this process rang last
         self._out: _socket.socket | None = None
+        self._opening = threading.Lock()
 
     def announce(self, sleeper: Sleeper) -> None:
         """Say that we are (about to be) idle; one must look once more before sleeping. Where it cannot be said (a full disk), the poll
@@ -147,7 +149,8 @@ class Bell:
     def _send(self, names: list[str], wanted: int, due: bool) -> bool:
         """Ring so many of these; True when there were as many."""
         if self._out is None:
-            self._out = _socket.socket(_socket.AF_UNIX, _FLAGS)
+            with self._opening:  # two threads may ring for the first time at once
+                self._out = self._out or _socket.socket(_socket.AF_UNIX, _FLAGS)
         for name in names:
             if not wanted:
                 break

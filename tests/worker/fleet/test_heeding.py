@@ -22,10 +22,13 @@ from ropeway.worker.signals import Signals
 before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)
 stops = []
 with Signals(lambda: stops.append(1), {signal.SIGUSR1: lambda: stops.append(2)}) as signals:
+    heard, say = os.pipe()
     child = os.fork()
     if not child:
+        os.write(say, b".")  # what is sent before it runs at all is its parent's to heed
         threading.Event().wait(60)
         os._exit(0)
+    os.read(heard, 1)
     os.kill(child, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM, "a forked child dies of it"
     left = os.fork()
