@@ -140,7 +140,7 @@ def test_a_late_answer_is_dropped_and_counted(url: str, link: Link, tasks: Tasks
         assert task(tasks, "add").call(2, timeout=LONG) == 2
         if mailroom(link).dropped:
             break
-    assert mailroom(link).dropped == 1
+    assert mailroom(link).dropped >= 1
 
 
 def test_a_run_that_is_tried_again_answers_at_last(url: str, tasks: Tasks, serve: Serve, tmp_path: Path) -> None:
