@@ -18,6 +18,7 @@ from ..errors import BadValue
 from ..job import Attempt
 from ..store import Ack, Handback, Lent
 from . import asking
+from .answers import said
 from .asking import BATCH
 from .doors import Call, Door
 from .grants import Role
@@ -76,7 +77,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
         if not lents:
             return Response(status_code=204)
-        return _json([job_row(lent) for lent in lents])
+        return said([job_row(lent) for lent in lents])
 
     async def ack(call: Call) -> Response:
         given = await asking.json(call, Acks)
@@ -145,7 +146,7 @@ def _answers(answers: list[bool]) -> Response:
     if not any(answers):
         text = "no lease of these is valid any more: others may hold the jobs, or they have ended; nothing was changed"
         return problem(409, text, "LeaseLost", answers=answers)
-    return _json({"answers": answers})
+    return said({"answers": answers})
 
 
 def job_row(lent: Lent) -> dict[str, Any]:
@@ -155,7 +156,3 @@ def job_row(lent: Lent) -> dict[str, Any]:
     row |= {"headers": job.headers, "content_type": job.content_type, "key": job.key, "task": job.task, "priority": job.priority}
     body = job.body if job.source is None else job.source.read()
     return row | asking.raw_or_text(body, job.content_type)
-
-
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -16,6 +16,7 @@ from ..job import State
 from ..names import shown
 from ..store import Entry, Query
 from . import asking
+from .answers import said
 from .doors import Call, Door
 from .grants import Role
 from .problems import Refusal
@@ -30,12 +31,12 @@ def doors(broker: Broker) -> list[Door]:
         asking.query(call, ())
         counts = await broker.acounts()
         own = [name for name in call.grant.seen(list(counts)) if not name.startswith("_")]
-        return _json({"queues": [queue_row(name, counts[name]) for name in own]})
+        return said({"queues": [queue_row(name, counts[name]) for name in own]})
 
     async def queue(call: Call) -> Response:
         asking.query(call, ())
         counts = await broker.acounts([call.queue])
-        return _json(queue_row(call.queue, counts[call.queue]))
+        return said(queue_row(call.queue, counts[call.queue]))
 
     async def jobs(call: Call) -> Response:
         given = asking.query(call, {"queue", "state", "q", "task", "key", "lane", "error", "limit", "after"})
@@ -56,7 +57,7 @@ def doors(broker: Broker) -> list[Door]:
         )
         entries = await asyncio.to_thread(broker.store.browse, query) if seen else []
         rows = [job_row(entry) for entry in entries]
-        return _json({"jobs": rows, "after": entries[-1].cursor if len(entries) == query.limit else None})
+        return said({"jobs": rows, "after": entries[-1].cursor if len(entries) == query.limit else None})
 
     async def job(call: Call) -> Response:
         asking.query(call, ())
@@ -64,7 +65,7 @@ def doors(broker: Broker) -> list[Door]:
         row: dict[str, Any] = job_row(entry) | {"history": [_attempt(one) for one in entry.history]}
         if entry.result is not None:
             row |= {f"result{name[4:]}": value for name, value in asking.raw_or_text(entry.result, entry.result_type).items()}
-        return _json(row)
+        return said(row)
 
     async def body(call: Call) -> Response:
         """As a file to save: no browser shows, and so runs, what a producer has sent."""
@@ -77,13 +78,13 @@ def doors(broker: Broker) -> list[Door]:
     async def workers(call: Call) -> Response:
         asking.query(call, ())
         notes = await asyncio.to_thread(broker.notes.notes, "worker/")
-        return _json({"workers": [row for note in notes.values() if (row := _note(note)) is not None]})
+        return said({"workers": [row for note in notes.values() if (row := _note(note)) is not None]})
 
     async def schedules(call: Call) -> Response:
         asking.query(call, ())
         found = await asyncio.to_thread(broker.schedules.browse)
         now = broker.link.clock.now()
-        return _json({"schedules": [schedule_row(one, now) for one in found if call.grant.may(Role.OBSERVE, one.queue)]})
+        return said({"schedules": [schedule_row(one, now) for one in found if call.grant.may(Role.OBSERVE, one.queue)]})
 
     return [
         Door("GET", "/v1/schedules", Role.OBSERVE, schedules, says="The schedules, with their next ticks", changes=False),
@@ -124,7 +125,3 @@ def _note(note: bytes) -> Any:
         return msgspec.json.decode(note)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")

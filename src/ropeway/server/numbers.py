@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from ..broker import Broker
@@ -15,6 +14,7 @@ from ..errors import RopewayError
 from ..events import Event
 from ..store import Counts
 from . import asking
+from .answers import said
 from .doors import Call, Door
 from .grants import Role
 
@@ -81,7 +81,7 @@ def doors(broker: Broker) -> list[Door]:
             for name in ("put", "claim", "ack", "nack", "bury")
         }
         row: dict[str, Any] = {"url": broker.url, "uptime": broker.link.clock.boot() - started, "totals": totals, "since_start": seen}
-        return Response(msgspec.json.encode(row), media_type="application/json")
+        return said(row)
 
     return [
         Door("GET", "/healthz", None, healthz, open=True, says="Whether the server lives", changes=False),

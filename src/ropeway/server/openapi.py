@@ -10,6 +10,7 @@ import msgspec
 from starlette.responses import Response
 
 from .. import __version__
+from .answers import said
 from .calling import Arguments
 from .doors import Call, Door
 from .lending import Acks, Extensions, Handbacks
@@ -56,7 +57,7 @@ def doors(others: Iterable[Door]) -> list[Door]:
     known = list(others)
 
     async def show(_: Call) -> Response:
-        return Response(msgspec.json.encode(description([*known, own])), media_type="application/json")
+        return said(description([*known, own]))
 
     own = Door("GET", "/openapi.json", None, show, says="This description", changes=False)
     return [own]

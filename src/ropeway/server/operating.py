@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.responses import Response
@@ -17,6 +15,7 @@ from ..job import State
 from ..names import check_name, shown
 from ..store import Query
 from . import asking
+from .answers import said
 from .asking import BATCH
 from .doors import Call, Door
 from .grants import Role
@@ -64,16 +63,16 @@ def doors(broker: Broker) -> list[Door]:
         return Response(status_code=204)
 
     async def purge(call: Call) -> Response:
-        return _json({"count": await asyncio.to_thread(broker.queue(call.queue).purge)})
+        return said({"count": await asyncio.to_thread(broker.queue(call.queue).purge)})
 
     async def requeue(call: Call) -> Response:
         query = await _which(broker, call)
         if query.ids and query.states is None:  # who names a job means it, whichever of these it is
             query = replace(query, states=frozenset({State.DEAD, State.DONE, State.DELAYED}))
-        return _json({"count": await asyncio.to_thread(store.store.requeue, query)})
+        return said({"count": await asyncio.to_thread(store.store.requeue, query)})
 
     async def delete(call: Call) -> Response:
-        return _json({"count": await asyncio.to_thread(store.store.delete, await _which(broker, call))})
+        return said({"count": await asyncio.to_thread(store.store.delete, await _which(broker, call))})
 
     async def move(call: Call) -> Response:
         given = await asking.json(call, Which)
@@ -84,7 +83,7 @@ def doors(broker: Broker) -> list[Door]:
         for queue, ids in (await _by_queue(broker, call, given)).items():
             handles = await asyncio.to_thread(broker.queue(queue).move, ids, target)
             moved += [handle.id for handle in handles]
-        return _json({"count": len(moved), "ids": moved})
+        return said({"count": len(moved), "ids": moved})
 
     async def cancel(call: Call) -> Response:
         given = await asking.json(call, Which)
@@ -92,7 +91,7 @@ def doors(broker: Broker) -> list[Door]:
         for queue, ids in (await _by_queue(broker, call, given)).items():
             for job_id in ids:
                 answers[job_id] = await broker.handle(queue, job_id).acancel()
-        return _json({"answers": answers, "count": sum(answers.values())})
+        return said({"answers": answers, "count": sum(answers.values())})
 
     return [
         Door("POST", "/v1/queues/{q}/pause", Role.OPERATE, pause, says="Switch a queue off: for claims, for puts, or both"),
@@ -146,7 +145,3 @@ def _state(word: str) -> bool:
     if word not in set(State):
         raise BadValue(f"{shown(word)} is no state; nothing was done. There are: {' '.join(State)}")
     return True
-
-
-def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -18,11 +18,12 @@ from ...job import State
 from ...names import check_name, shown
 from ...store import Ack, Handback, Lent, Query
 from .. import asking
+from ..answers import said
 from ..doors import Call, Door
 from ..grants import Role
 from ..problems import Refusal
 from .facts import Facts
-from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly, said
+from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly
 from .streams import Feeds
 from .taking import put_value, valued_row
 

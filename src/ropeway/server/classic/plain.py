@@ -6,25 +6,19 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from urllib.parse import parse_qs
 
-import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ...errors import RopewayError
 from ...names import shown
 from .. import asking
+from ..answers import said
 from ..doors import Call, Handler
 from ..problems import Refusal, status_of
 
 LEASE = 30.0  # seconds in which an answer must have been written
 
 FORM = "application/x-www-form-urlencoded"
-
-
-def said(value: object, status: int = 200, **headers: str) -> Response:
-    """A value as JSON."""
-    known = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Response(msgspec.json.encode(value), status, known, "application/json")
 
 
 def error(text: str, status: int, **headers: str) -> Response:

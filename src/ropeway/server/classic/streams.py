@@ -15,11 +15,12 @@ from ...aio import facade
 from ...broker import Broker
 from ...errors import RopewayError
 from ...store import Ack, Handback, Lent
+from ..answers import said
 from ..doors import SOCKET, Call, Door, Talk
 from ..grants import Role
 from ..stopping import Stopping
 from .facts import Facts
-from .plain import FORM, LEASE, error, form, kind_of, plainly, said
+from .plain import FORM, LEASE, error, form, kind_of, plainly
 
 POLICIES = ("broadcast", "roundrobin")
 LINE = 100  # jobs on their way to one stream; a reader that is slower holds the queue up, and nothing piles up here

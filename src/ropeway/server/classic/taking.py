@@ -22,7 +22,7 @@ from ..grants import Role
 from ..problems import Refusal
 from .depends import Waiting
 from .facts import Facts
-from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly, said, worker_of
+from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly, worker_of
 from .streams import Feeds
 
 MARK = "ropeway-classic"  # the header of jobs that came as the value of a form: they are given out as {key, value, count}
@@ -191,6 +191,3 @@ def _delay(broker: Broker, given: dict[str, str]) -> float:
         return max(0.0, float(given["delayed"]) - broker.link.clock.now())
     except (ValueError, OverflowError):
         raise BadValue(f"delayed is a moment in seconds since 1970, not {shown(given['delayed'])}; nothing was stored") from None
-
-
-__all__ = ["MARK", "doors", "put_value", "said", "valued_row"]

@@ -14,12 +14,13 @@ from ...job import State
 from ...names import check_name
 from ...store import Counts, Entry, Query
 from .. import asking
+from ..answers import said
 from ..doors import Call, Door
 from ..grants import Role
 from ..problems import Refusal
 from .depends import Waiting
 from .facts import Facts
-from .plain import FORM, error, form, kind_of, plainly, said
+from .plain import FORM, error, form, kind_of, plainly
 
 _WAITING = frozenset({State.READY, State.DELAYED})
 SHOWN = 100  # jobs of ?with_desc=1

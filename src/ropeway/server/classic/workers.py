@@ -6,10 +6,11 @@ from starlette.responses import Response
 
 from ...names import check_name
 from .. import asking
+from ..answers import said
 from ..doors import Call, Door
 from ..grants import Role
 from .facts import Facts, Tally
-from .plain import error, plainly, said, worker_of
+from .plain import error, plainly, worker_of
 
 
 def doors(facts: Facts) -> list[Door]:
