@@ -16,7 +16,7 @@ from ..store import Counts
 from . import asking
 from .answers import said
 from .doors import Call, Door
-from .grants import Role
+from .grants import Grant, Role
 
 STATES = ("ready", "delayed", "running", "dead", "done")
 
@@ -61,7 +61,7 @@ def doors(broker: Broker) -> list[Door]:
         asking.query(call, ())
         counts = await _seen(broker, call)
         now = broker.link.clock.now()
-        lines = [*_depths(counts, now), *_tallied(tally)]
+        lines = [*_depths(counts, now), *_tallied(tally, call.grant)]
         return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
     async def lines(call: Call) -> Response:
@@ -114,10 +114,12 @@ def _depths(counts: dict[str, Counts], now: float) -> Iterable[str]:
         yield f'ropeway_stopped{{queue="{name}",switch="claim"}} {int(one.claim_stopped is not None)}'
 
 
-def _tallied(tally: Tally) -> Iterable[str]:
+def _tallied(tally: Tally, grant: Grant) -> Iterable[str]:
     yield "# HELP ropeway_events_total Jobs that went through this server, by verb and queue."
     yield "# TYPE ropeway_events_total counter"
     for (verb, queue), count in sorted(tally.events.items()):
+        if queue and not grant.may(Role.OBSERVE, queue):
+            continue
         yield f'ropeway_events_total{{verb="{verb}",queue="{queue}"}} {count}'
     yield "# HELP ropeway_store_seconds Time spent in calls of the store."
     yield "# TYPE ropeway_store_seconds summary"
