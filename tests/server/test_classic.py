@@ -269,6 +269,7 @@ def test_counters_policies_and_virtual_queues_outlive_the_server(starter: Start,
     first.ask("GET", "/q/a")
     values(first, "/p/a", policy="roundrobin")
     first.post("/control/v", {"type": "virtual", "action": "set", "queues": ["a"]})
+    first.ask("POST", "/w/a", X_presque_workerid="Worker_1")
     put(first, "/q/a?uniq=k", "2")
     put(first, "/q/a?depends=k", "3")
     eventually(lambda: b"processed" in json.dumps(first.ask("GET", "/j/a").json).encode(), wanted=True)
@@ -279,6 +280,23 @@ def test_counters_policies_and_virtual_queues_outlive_the_server(starter: Start,
     second = starter(home=tmp_path)
     assert second.ask("GET", "/j/a").json["job_processed"] == 1
     assert second.ask("GET", "/p/a").json["policy"] == "roundrobin"
-    assert second.ask("GET", "/q/v").body == b"2"
+    assert second.ask("GET", "/q/v", X_presque_workerid="Worker_1").body == b"2"
+    eventually(lambda: second.ask("GET", "/w/?worker_id=Worker_1").json["processed"], 1)
     second.ask("GET", "/j/a")
     eventually(lambda: second.ask("GET", "/q/v").body, b"3")
+
+
+def test_bodies_of_a_policy_that_are_none(server: Server) -> None:
+    for body in ("{", "[]", "1", '{"policy": 1}', "x" * ((1 << 20) + 1)):
+        answer = server.ask("POST", "/p/none", body, **JSON)
+        assert answer.status in (400, 413), (body[:20], answer.body)
+        assert "error" in answer.json
+
+
+def test_only_workers_that_registered_are_counted(server: Server) -> None:
+    """Or anyone could fill the server's memory with names."""
+    for name in ("Unknown_1", "../x", "a b", "x" * 500):
+        put(server, "/q/strangers", "1")
+        assert server.ask("GET", "/q/strangers", X_presque_workerid=name).status == 200
+    eventually(lambda: server.ask("GET", "/j/strangers").json["job_processed"], 4)
+    assert "Unknown_1" not in server.ask("GET", "/w/").json

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,6 +19,8 @@ from msgspec import Struct
 from ..clock import Clock
 from ..errors import BadValue, ConfigError
 from ..names import check_patterns, shown
+
+log = logging.getLogger("ropeway.server")
 
 SHORTEST = 16  # characters of a token that somebody wrote himself; ours have 43
 LARGEST = 1 << 20  # bytes of a token file
@@ -89,7 +92,6 @@ class Keys:
         self._looked = clock.boot()
         self._stamp = self._state()
         self._grants = read(path)
-        self.failure = ""  # why the file on disk is not the one in use
 
     def grant(self, token: str) -> Grant | None:
         """What the bearer may do; None when nobody is meant, or the time is over."""
@@ -106,9 +108,9 @@ class Keys:
             return
         self._stamp = stamp
         try:
-            self._grants, self.failure = read(self.path), ""
+            self._grants = read(self.path)
         except ConfigError as error:
-            self.failure = str(error)
+            log.warning("the tokens stay as they were: %s", error)
 
     def _state(self) -> tuple[int, int, int]:
         try:
@@ -197,8 +199,3 @@ def first_token(path: str) -> tuple[str, bool]:
     with open(handle, "w", encoding="utf-8") as file:
         file.write(token + "\n")
     return token, True
-
-
-def today(moment: float) -> str:
-    """A moment as the audit record has it."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")

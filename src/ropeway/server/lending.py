@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -74,7 +74,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         wait = asking.span(given.get("wait", "0"), "wait")
         if lease < SHORTEST_LEASE or wait > LONGEST_POLL:
             raise BadValue(f"a lease is at least {SHORTEST_LEASE:g} s, a wait at most {LONGEST_POLL:g} s; nothing was claimed")
-        lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
+        lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping, side.give_back)
         if not lents:
             return Response(status_code=204)
         return said([job_row(lent) for lent in lents])
@@ -111,21 +111,23 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
     ]
 
 
-async def patiently(call: Call, asked: Coroutine[Any, Any, list[Lent]], stopping: Stopping) -> list[Lent]:
-    """Wait for a claim as long as its client and this server do. What comes too late is given back, uncounted: the facade sees to that
-    when its task is cancelled."""
+async def patiently(
+    call: Call, asked: Coroutine[Any, Any, list[Lent]], stopping: Stopping, give_back: Callable[[list[Lent]], None]
+) -> list[Lent]:
+    """Wait for a claim as long as its client and this server do. What comes too late is given back, uncounted: by the facade when its
+    task is cancelled, and here when it came in the moment in which the client left."""
     claiming = asyncio.ensure_future(asked)
-    others = [asyncio.ensure_future(_gone(call)), asyncio.ensure_future(stopping.wait())]
+    leaving, stop = asyncio.ensure_future(_gone(call)), asyncio.ensure_future(stopping.wait())
     try:
-        await asyncio.wait((claiming, *others), return_when=asyncio.FIRST_COMPLETED)
-        if claiming.done():
-            return claiming.result()
-        if stopping.begun:
-            return []
-        raise Refusal(400, "the client has gone; nothing stays claimed")
+        await asyncio.wait((claiming, leaving, stop), return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done():
+            if claiming.done() and not claiming.exception():
+                give_back(claiming.result())
+            raise Refusal(400, "the client has gone; nothing stays claimed")
+        return claiming.result() if claiming.done() else []
     finally:
-        for other in others:
-            other.cancel()
+        leaving.cancel()
+        stop.cancel()
         if not claiming.done():
             claiming.cancel()
 

@@ -24,5 +24,5 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         *telling.doors(broker, known, waiting),
         *workers.doors(known),
         *streams.doors(feeds, known),
-        *commands.doors(broker, known, feeds),
+        *commands.doors(broker, known),
     ]

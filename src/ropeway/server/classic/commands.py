@@ -24,7 +24,6 @@ from ..grants import Role
 from ..problems import Refusal
 from .facts import Facts
 from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly
-from .streams import Feeds
 from .taking import put_value, valued_row
 
 _ROLES = {"add": Role.PRODUCE, "get": Role.OBSERVE, "take": Role.CONSUME, "del": Role.OPERATE}
@@ -40,10 +39,9 @@ class Command(Struct):
     ttl: float = 0
 
 
-def doors(broker: Broker, facts: Facts, feeds: Feeds) -> list[Door]:
+def doors(broker: Broker, facts: Facts) -> list[Door]:
     """The doors of this family."""
     side = facade(broker.link)
-    del feeds
 
     async def command(call: Call) -> Response:
         given = await _command(call)

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from ...broker import Broker
+from ...demands import check_note_key
 from ...durations import LONGEST
-from ...errors import RopewayError
+from ...errors import BadName, RopewayError
 
 FLUSH = 1.0  # seconds after which counters are written down; what a killed server has counted since is lost, and nothing else
 _HEAD = "classic/"
@@ -49,9 +50,10 @@ class Facts:
         return tally
 
     async def count(self, queue: str, worker: str = "", *, processed: int = 0, failed: int = 0) -> None:
-        """So many jobs of the queue have ended, as that worker says."""
+        """So many jobs of the queue have ended, as that worker says. One that has not registered is not counted: anyone may write any
+        name into a header."""
         for kind, name in (("counts", queue), ("worker", worker)):
-            if not name:
+            if not name or (kind == "worker" and not await self._registered(name)):
                 continue
             tally = await self.tally(kind, name)
             tally.processed += processed
@@ -75,6 +77,17 @@ class Facts:
                     await asyncio.to_thread(self._broker.notes.note, key, msgspec.json.encode(self._known[key]), LONGEST)
                 except RopewayError:
                     self._changed.add(key)  # counters are not worth a failure
+
+    async def _registered(self, worker: str) -> bool:
+        """Here, or before this server began."""
+        key = f"{_HEAD}worker/{worker}"
+        if key in self._known:
+            return True
+        try:
+            check_note_key(key)
+        except BadName:
+            return False
+        return key in await asyncio.to_thread(self._broker.notes.notes, key)
 
     async def forget(self, kind: str, name: str) -> bool:
         """Drop it; whether it was there."""

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 from starlette.responses import Response, StreamingResponse
 
 from ...aio import facade
 from ...broker import Broker
 from ...errors import RopewayError
 from ...store import Ack, Handback, Lent
+from .. import asking
 from ..answers import said
 from ..doors import SOCKET, Call, Door, Talk
 from ..grants import Role
@@ -26,6 +27,12 @@ POLICIES = ("broadcast", "roundrobin")
 LINE = 100  # jobs on their way to one stream; a reader that is slower holds the queue up, and nothing piles up here
 PATIENCE = 10.0  # seconds that a reader may take for one job
 POLL = 5.0
+
+
+class Policy(Struct):
+    """The body of POST /p/."""
+
+    policy: str
 
 
 class Item:
@@ -173,8 +180,11 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
         return said({"queue": call.queue, "policy": known[0] if known else POLICIES[0]})
 
     async def set_policy(call: Call) -> Response:
-        fields: dict[str, Any] = await form(call) if kind_of(call) == FORM else msgspec.json.decode(await call.body())
-        value = fields.get("policy", fields.get("value"))
+        if kind_of(call) == FORM:
+            fields = await form(call)
+            value: object = fields.get("policy", fields.get("value"))
+        else:
+            value = (await asking.json(call, Policy)).policy
         if value not in POLICIES:
             return error("policy is broadcast or roundrobin", 400)
         await facts.write("policy", call.queue, [value])
