@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import Scope
@@ -17,36 +17,28 @@ Handler = Callable[["Call"], Awaitable[Response]]
 Talker = Callable[["Talk"], Awaitable[None]]
 
 
-class Call(Request):
+class Passed(HTTPConnection):
+    """What has passed the gate."""
+
+    @property
+    def grant(self) -> Grant:
+        """What its bearer may do."""
+        found: Grant = self.scope["ropeway.grant"]
+        return found
+
+    @property
+    def queue(self) -> str:
+        """The queue that its path names."""
+        name: str = self.path_params["q"]
+        return name
+
+
+class Call(Passed, Request):
     """A request that has passed the gate."""
 
-    @property
-    def grant(self) -> Grant:
-        """What its bearer may do."""
-        found: Grant = self.scope["ropeway.grant"]
-        return found
 
-    @property
-    def queue(self) -> str:
-        """The queue that its path names."""
-        name: str = self.path_params["q"]
-        return name
-
-
-class Talk(WebSocket):
+class Talk(Passed, WebSocket):
     """A WebSocket that has passed the gate; not accepted yet."""
-
-    @property
-    def grant(self) -> Grant:
-        """What its bearer may do."""
-        found: Grant = self.scope["ropeway.grant"]
-        return found
-
-    @property
-    def queue(self) -> str:
-        """The queue that its path names."""
-        name: str = self.path_params["q"]
-        return name
 
 
 SOCKET = "WEBSOCKET"  # the method of a door for upgrades
