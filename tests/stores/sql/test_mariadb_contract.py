@@ -16,6 +16,7 @@ from .mariadb import Place, place  # noqa: F401 - a fixture
 @pytest.mark.service("mariadb")
 class TestMariadb(StoreContract):
     slack = 0.1
+    deaf = 1.0  # of the UDP bell: bells/udp.py, DEAFEST
 
     @pytest.fixture
     def open(self, place: Place) -> Open:  # noqa: F811

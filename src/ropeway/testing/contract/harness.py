@@ -48,6 +48,8 @@ class Harness:
 
     slack = 1.5
     """Seconds after the end of a lease by which its job must be to be had again."""
+    deaf = 0.0
+    """Seconds for which a ring may go unheard after one that brought nothing: a bell that strangers can ring bounds what they can do."""
     shared = True
     """Whether two store objects on one place see the same jobs."""
     knows_ids = True
