@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import calls, docs, fleet, pools
+from . import calls, docs, fleet, lines, pools
 from .conduct import Samples, conduct
 from .figures import Figures
 from .measures import Measure, measures
@@ -34,8 +34,26 @@ def main() -> int:
     options = arguments()
     if options.docs:
         return docs.write(options.engine, Path(options.results))
+    if options.http:
+        from . import http  # the server's libraries are needed for nothing else
+
+        return http.main(options.above, 3 if options.quick else 9)
+    if options.topics is not None:
+        from . import topics
+
+        return topics.main(options.topics, options.above, 3 if options.quick else 9)
+    if options.groups is not None:
+        from . import groups
+
+        return groups.main(options.groups, options.above, 3 if options.quick else 9)
+    if options.watch is not None:
+        from . import watching
+
+        return watching.main(options.watch, options.above, quick=options.quick)
     if options.calls:
         return calls.main(options.above)
+    if options.lines:
+        return lines.main()
     if options.pools:
         with own_redis(options.server, options.above) as server:
             return pools.main(server.room("os"))
@@ -112,6 +130,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", default=str(RESULTS), help="where to write")
     parser.add_argument("--docs", action="store_true", help="write the last run's tables into docs/benchmarks; measures nothing")
     parser.add_argument("--calls", action="store_true", help="directory: count the system calls of each verb instead (takes strace)")
+    parser.add_argument("--http", action="store_true", help="the server: over HTTP and WebSocket, beside a bare endpoint and beanstalkd")
+    parser.add_argument("--groups", nargs="*", metavar="URL", help="messages a second to a durable group, beside puts and the bare way")
+    parser.add_argument("--watch", nargs="*", metavar="URL", help="files a watched folder makes jobs of, beside bulk puts of the paths")
+    parser.add_argument("--topics", nargs="*", metavar="URL", help="messages a second to those who listen, beside the bare way")
+    parser.add_argument("--lines", action="store_true", help="the line notifier, beside the bare loop and Redis, instead")
     parser.add_argument("--pools", action="store_true", help="redis: whole workers, pool by pool, on jobs of 0, 1 and 10 ms instead")
     parser.add_argument("--fleet", type=int, nargs="?", const=20, metavar="N", help="what N idle workers (20) ask of the server instead")
     options = parser.parse_args()

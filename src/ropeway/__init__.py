@@ -35,6 +35,8 @@ from .queue import Queue
 from .retry import Retry
 
 if TYPE_CHECKING:
+    from .introspection import introspect
+    from .message import Message
     from .tasks import Tasks, current_claim
 
 __version__ = "0.1.0"
@@ -51,6 +53,7 @@ __all__ = [
     "Handle",
     "Job",
     "LeaseLost",
+    "Message",
     "NotAllowed",
     "Queue",
     "RemoteError",
@@ -66,6 +69,7 @@ __all__ = [
     "__version__",
     "connect",
     "current_claim",
+    "introspect",
 ]
 
 _LATER = frozenset({"Tasks", "current_claim"})  # what reads signatures: not everyone who puts a job needs it
@@ -76,6 +80,14 @@ def __getattr__(name: str) -> Any:
         from . import tasks
 
         return getattr(tasks, name)
+    if name == "introspect":
+        from .introspection import introspect
+
+        return introspect
+    if name == "Message":
+        from .message import Message
+
+        return Message
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

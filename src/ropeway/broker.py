@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, ov
 from .aio import twin
 from .clock import SYSTEM, Clock
 from .durations import Duration
-from .errors import Unsupported
+from .errors import ConfigError, Unsupported
 from .events import Listener
 from .handle import Handle
 from .ids import check_id
@@ -29,16 +29,24 @@ if TYPE_CHECKING:
     from .carry import Carried
     from .config import Config
     from .executor import QueueExecutor
+    from .groups import Groups
+    from .history.reading import HistoryRow
+    from .listening import Listening
     from .schedule import CatchUp
     from .schedules import Schedules
+    from .server.mounted import Auth, Dashboard
     from .tasks import BatchOptions, Decorate, DecorateBatch, Task, TaskOptions, Tasks
+    from .tasks.subscribing import GroupOptions
     from .tasks.ticking import Scheduled
+    from .topic import Topic
+    from .why import Why
     from .worker import CommandRunner, Worker
     from .worker.fleet import Member
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def connect(url: str | None = None, *, clock: Clock = SYSTEM, name: str = "", config: str | bool = True) -> Broker:
@@ -139,6 +147,18 @@ class Broker:
         """The handle of a job whose queue and id are known; it need not exist."""
         return Handle(self._link, check_name(queue), check_id(job_id))
 
+    def dashboard(self, auth: Auth, *, read_only: bool = False) -> Dashboard:
+        """The server as an ASGI application, to be mounted: `app.mount("/queues", broker.dashboard(auth=may))`. `auth` is given the request
+        (or the WebSocket's), and answers, awaited if need be, what its sender may do: None for nothing, or roles with queue patterns,
+        `{"observe": ["*"], "operate": ["mails"]}`. `read_only`: nobody may change anything.
+
+        Raises ConfigError without `auth`, or when ropeway's extra `server` is not installed."""
+        try:
+            from .server.mounted import Dashboard
+        except ImportError as error:
+            raise ConfigError(f"a dashboard needs {error.name}, which is not installed; type: pip install 'ropeway[server]'") from None
+        return Dashboard(self, auth, read_only=read_only)
+
     @property
     def tasks(self) -> Tasks:
         """The functions that are registered with this connection."""
@@ -201,6 +221,45 @@ class Broker:
     def _queue_of(self, task: str) -> str:
         known = self.tasks.get(task)
         return known.queue if known else "default"
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that name: `broker.topic("orders.created").publish({"id": 1})`. Raises BadName for what is no name."""
+        from .topic import Topic
+
+        return Topic(self._link, name)
+
+    def listen(self, *patterns: str, buffer: int = 1000, replay: Duration | None = None, after: str | None = None) -> Listening:
+        """Hear the messages of the topics that the patterns mean, from now on: `with broker.listen("orders.*") as news: for message in
+        news: ...`. `*` is one word between dots, `#` any number of them. At most once: what is published while nobody listens is gone.
+
+        `buffer`: how many messages may wait for the program; the oldest of more are dropped, and counted in `missed`. `replay`: first what
+        was published so lately and is retained, `after`: what is retained behind the message of that id. Raises BadValue for what is no
+        pattern, Unsupported on an engine that cannot tell who listens.
+        """
+        from .listening import Listening
+
+        return Listening(self._link, patterns, buffer=buffer, replay=replay, after=after)
+
+    def subscribe(
+        self, *patterns: str, group: str | None = None, buffer: int | None = None, **options: Unpack[GroupOptions]
+    ) -> Callable[[F], F]:
+        """Have the function called with each message whose topic the patterns mean: `@broker.subscribe("orders.*", group="mailer")`.
+
+        With a `group` it is durable: all workers of the group share its messages, and each message is handled at least once, with the
+        retries, timeouts and history of every task. Workers with this function make the group when they start, and add its queue to
+        theirs. Without one, the function is called in each worker of this program, while it runs, from a thread of its own; what it
+        raises is logged. The function takes the Message; where it says another type, the body as that:
+        `def on_order(order: Order)`. It stays what it is, and may be a coroutine function.
+        Raises BadValue or BadName for what cannot be subscribed.
+        """
+        return self.tasks.subscribe(*patterns, group=group, buffer=buffer, **options)
+
+    @property
+    def groups(self) -> Groups:
+        """The durable groups of this store, and what is retained: look, add, edit, replay, delete."""
+        from .groups import Groups
+
+        return Groups(self._link)
 
     @property
     def schedules(self) -> Schedules:
@@ -267,6 +326,27 @@ class Broker:
 
         return paused(self._link.store)
 
+    def history(self, span: Duration = "1h", queue: str | None = None, task: str | None = None) -> list[HistoryRow]:
+        """What ended in the last `span`, by minute, queue and task; by hour when the span is over 6 hours, up to 8 days. Workers and
+        servers write it each minute, so it lags by as much; restarts do not end it. `queue`, `task`: only of these. Empty on an engine
+        without notes. Raises BadValue for a span that no history covers."""
+        from .history.reading import history
+
+        return history(self._link, span, queue, task)
+
+    def why(self, job_id: str, queue: str | None = None) -> Why:
+        """Why this job is not running, and what will unblock it: the causes, what decides first. Looks, and changes nothing. `queue`: where
+        it is looked for first; anywhere without. Raises BadName for what is no id, Unsupported on an engine that cannot show its jobs."""
+        from .why import why
+
+        return why(self._link, job_id, queue)
+
+    def why_queue(self, queue: str) -> Why:
+        """What holds this queue up: its bottleneck. Looks, and changes nothing. Raises BadName for what is no name of a queue."""
+        from .why import why_queue
+
+        return why_queue(self._link, queue)
+
     def executor(self, queue: str | None = None, *, keep: Duration = "1h") -> QueueExecutor:
         """A `concurrent.futures.Executor` whose workers are those of this store: `with broker.executor() as pool: pool.submit(task, 42)`.
         Takes tasks of this broker and their functions. `queue`: where they are put, else each where its task says; `keep`: how long a
@@ -328,12 +408,16 @@ class Broker:
         """Let go of the store. What is claimed stays claimed until its lease ends. May be called twice."""
         self._link.close()
 
+    alisten = twin(listen)
     acopy = twin(copy)
     aring = twin(ring)
     aworkers = twin(workers)
+    ahistory = twin(history)
     apause = twin(pause)
     aresume = twin(resume)
     apaused = twin(paused)
+    awhy = twin(why)
+    awhy_queue = twin(why_queue)
     aqueues = twin(queues)
     acounts = twin(counts)
 

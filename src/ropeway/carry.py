@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .demands import lacking
-from .errors import BadValue, Conflict, StoreError, Unsupported
+from .errors import BadValue, Conflict, NotAllowed, StoreError, Unsupported
 from .job import State
 from .names import check_patterns, matching
 from .source import copied
@@ -24,6 +24,7 @@ ORDER = (State.DELAYED, State.READY, State.RUNNING, State.DONE, State.DEAD)
 _JOBS, _BYTES = 1000, 4 << 20  # of one batch, at most
 _FIRST = 50  # jobs of the first page, before the size of the bodies is known
 _SHOWN = 3
+REDACTED = "ropeway-redacted"  # the header of a job that a server has shown without its secrets: that is not the job itself
 _PROBE = 60.0  # seconds that the question whether both are one store stays, should nobody take it away
 
 # What a job may need that a target may lack; a body that cannot be streamed is carried whole, if it is not too large.
@@ -69,6 +70,8 @@ def _pages(store: Store, queue: str, state: State) -> Iterator[Entry]:
     while page := store.browse(Query(queues=(queue,), states=frozenset({state}), limit=limit, after=after)):
         after = page[-1].cursor
         size = sum(len(entry.job.body) for entry in page) // len(page)
+        if hidden := next((entry.job.id for entry in page if REDACTED in entry.job.headers), None):
+            raise NotAllowed(f"the server hides what is in job {hidden}; it was not carried. Take a token that may do everything there")
         yield from page
         limit = max(1, min(_JOBS, _BYTES // max(1, size)))
 

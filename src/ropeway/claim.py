@@ -102,6 +102,16 @@ class Claim(Generic[T]):
         return self._lent.receipt
 
     @property
+    def held(self) -> bool:
+        """Whether it has not ended here: neither settled by this object nor seen to be lost."""
+        return not self._ended
+
+    @property
+    def taken(self) -> float:
+        """When it was claimed, in seconds since 1970."""
+        return self._started
+
+    @property
     def until(self) -> float:
         """When the lease ends, by this machine's boot clock (`time.CLOCK_BOOTTIME`), in seconds; 0 when the engine cannot say."""
         return self._lent.until

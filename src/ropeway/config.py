@@ -39,6 +39,12 @@ from .store import ANY, Limits
 FILE = "ropeway.toml"
 LARGEST = 1 << 20  # bytes of a configuration file
 
+# Names whose values the server hides, when the configuration does not say: - _ . and capitals in a name make no difference.
+HIDDEN = (
+    *("*password*", "*passwd*", "*passphrase*", "pwd", "*secret*", "*token*", "*authorization*", "*credential*", "*cookie*"),
+    *("*apikey*", "*accesskey*", "*privatekey*", "*signature*"),
+)
+
 Span = float | str  # a duration: seconds, or text such as "30s"
 
 
@@ -108,6 +114,21 @@ class WorkerTable(Struct, forbid_unknown_fields=True):
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 
+class ServerTable(Struct, forbid_unknown_fields=True):
+    """What the server goes by."""
+
+    redact: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description=f"names of fields, as patterns: what stands behind them only who may do everything there sees; {' '.join(HIDDEN)}"
+        ),
+    ] = UNSET
+
+    def hidden(self) -> tuple[str, ...]:
+        """The patterns of names whose values are hidden."""
+        return HIDDEN if self.redact is UNSET else tuple(self.redact)
+
+
 class ContextTable(Struct, forbid_unknown_fields=True):
     """One place where jobs are."""
 
@@ -121,6 +142,7 @@ class Config(Struct, forbid_unknown_fields=True):
     contexts: Annotated[dict[str, ContextTable], Meta(description="the places where jobs are, by name")] = {}
     queues: Annotated[dict[str, QueueTable], Meta(description="queues that differ from the default, by name")] = {}
     worker: Annotated[WorkerTable, Meta(description="defaults of workers")] = msgspec.field(default_factory=WorkerTable)
+    server: Annotated[ServerTable, Meta(description="what the server goes by")] = msgspec.field(default_factory=ServerTable)
 
     def queue(self, name: str) -> Settings:
         """The settings of that queue."""
@@ -203,6 +225,8 @@ def load(path: str) -> Config:
                 queue.limits.limits()
             if not 0 <= queue.priority <= 99:
                 raise BadValue(f"queues.{name}.priority is {queue.priority}; it must be 0 (first) to 99")
+        if wrong := next((name for name in config.server.hidden() if not name.strip() or len(name) > 128), None):
+            raise BadValue(f"server.redact has {shown(wrong)}, which is no pattern of a name: write 1 to 128 characters")
         for span in (config.worker.lease, config.worker.grace):
             if span is not UNSET:
                 seconds(span)
@@ -318,7 +342,7 @@ def _struct_of(kind: Any) -> tuple[type[Struct] | None, bool]:
 def _type_name(kind: Any) -> str:
     if set(get_args(kind)) - {UnsetType} == {float, str}:
         return "duration"
-    if get_origin(kind) is list:
+    if any(get_origin(one) is list for one in (kind, *get_args(kind))):
         return "list"
     return {int: "whole number", float: "number", str: "text"}[next(t for t in (*get_args(kind), kind) if t in (int, float, str))]
 

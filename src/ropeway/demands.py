@@ -176,7 +176,7 @@ def _check_past(entry: Entry) -> None:
     if type(entry.history) is not list or not all(type(one) is Attempt for one in entry.history):
         raise BadValue(f"a history is a list of attempts, not {shown(entry.history)}; nothing was stored")
     for one in entry.history:
-        texts = (one.worker, one.outcome, one.error, one.traceback)
+        texts = (one.worker, one.outcome, one.error, one.traceback, one.log)
         if type(one.number) is not int or not 0 <= one.number < 1 << 53 or not all(type(text) is str for text in texts):
             raise BadValue(f"{shown(one)} is no attempt; nothing was stored")
         _check_moment(one.started, "start of an attempt")

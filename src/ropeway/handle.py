@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,6 +17,9 @@ from .job import WAITING, State
 from .link import Link
 from .notes import NOTE_LIMIT
 from .store import Entry, Query
+
+if TYPE_CHECKING:
+    from .following import Step
 
 R = TypeVar("R")
 
@@ -87,6 +90,33 @@ class Handle(Generic[R]):
     def progress(self) -> Any:
         """What the running job last said with `Claim.progress`; None when it said nothing yet, or ended long ago."""
         return read_progress(self._link.store.notes.notes(PROGRESS + self.id).get(PROGRESS + self.id))
+
+    def follow(self, timeout: Duration | None = None) -> Iterator[Step]:
+        """What happens to the job, step by step, until it has ended or the time is up: it waits, runs, tells its progress, was tried in
+        vain, is done, dead or gone. The first step says where it stands now. In between it is looked at each second or so: of what lasts a
+        shorter time only tries that failed are sure to be told. The end is heard of at once."""
+        from .following import follow
+
+        return follow(self._link, self.queue, self.id, timeout, PROGRESS + self.id)
+
+    async def afollow(self, timeout: Duration | None = None) -> AsyncIterator[Step]:
+        """The awaitable twin of `follow`: `async for step in handle.afollow(): ...`."""
+        from .following import FIRST, LAST, LONGEST, Seen
+
+        boot = self._link.clock.boot
+        deadline = None if timeout is None else boot() + seconds(timeout, "timeout")
+        seen, pause = Seen(self._link, self.queue, self.id, PROGRESS + self.id), FIRST
+        while True:
+            new = await facade(self._link).call(seen.look)
+            for step in new:
+                yield step
+            if (new and new[-1].kind in LAST) or (deadline is not None and deadline <= boot()):
+                return
+            pause = FIRST if new else min(2 * pause, LONGEST)
+            try:
+                await self._aended(pause if deadline is None else max(0.0, min(pause, deadline - boot())))
+            except Timeout:
+                continue
 
     aentry = twin(entry)
     astate = twin(state)

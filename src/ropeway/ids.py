@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from functools import cache
 
 from .errors import BadName
 
 ID_LENGTH = 32
 _ID = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 _BLOCK = 4096
+_LARGE_BLOCK = 1 << 15  # each call gives up the interpreter, and may wait long to have it back
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))  # what the first of the random bytes has to say
 
 
 class IdMaker:
@@ -29,10 +32,12 @@ class IdMaker:
         self._lock = threading.Lock()
         self._last = 0
         self._tails: list[int] = []  # random numbers of 64 bits, each used once
+        self._hex = ""  # the same for many at once, as they are written
 
     def reseed(self) -> None:
         self._lock = threading.Lock()
         self._tails = []
+        self._hex = ""
 
     def __call__(self) -> str:
         with self._lock:
@@ -45,6 +50,29 @@ class IdMaker:
             tail = self._tails.pop()
         head = (moment >> 12 & 0xFFFFFFFFFFFF) << 16 | 0x7000 | moment & 0xFFF
         return (head << 64 | tail >> 2 | 0x8000000000000000).to_bytes(16).hex()
+
+    def many(self, count: int) -> list[str]:
+        """So many ids, each greater than the one before: as calling it so often, in a fraction of the time."""
+        with self._lock:
+            first = max(self._clock() * 64 // 15625, self._last + 1)
+            self._last = first + count - 1
+            if len(self._hex) < 16 * count:
+                random = bytearray(self._entropy(max(_LARGE_BLOCK, 8 * count)))
+                random[::8] = random[::8].translate(_VARIANT)
+                self._hex = random.hex()
+            tails, self._hex = self._hex[: 16 * count], self._hex[16 * count :]
+        fractions, out = _fractions(), list[str]()
+        while (at := len(out)) < count:
+            head, fraction = f"{first + at >> 12 & 0xFFFFFFFFFFFF:012x}7", first + at & 0xFFF
+            some = fractions[fraction : fraction + count - at]
+            out += [head + middle + tails[i : i + 16] for middle, i in zip(some, range(16 * at, 16 * count, 16), strict=False)]
+        return out
+
+
+@cache
+def _fractions() -> tuple[str, ...]:
+    """All fractions of a millisecond, as they are written: made when many ids are."""
+    return tuple(f"{one:03x}" for one in range(4096))
 
 
 def is_id(value: object) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .durations import LONGEST
 from .errors import BadBody, BadName, BadValue
@@ -89,7 +90,8 @@ class Blob(Protocol):
 class Attempt(Struct, array_like=True, gc=False):
     """One run of a job that did not end well, as it is kept in the job's history (the last ten of them).
 
-    Stored as it stands: new fields go to the end, with a default.
+    Stored as it stands: new fields go to the end, with a default. Given back with number 0 it gets that of its claim from the store: for
+    those who hold a receipt and nothing else.
     """
 
     number: int
@@ -99,6 +101,12 @@ class Attempt(Struct, array_like=True, gc=False):
     outcome: str  # failed, timeout, killed, crashed, returned, discarded, expired, lost
     error: str = ""  # "Type: text", one line
     traceback: str = ""
+    log: str = ""  # the last lines that it logged, one a line
+
+
+def numbered(attempt: Attempt, claims: int) -> Attempt:
+    """The attempt, with a number: its own, or else that of the claim."""
+    return attempt if attempt.number else replace(attempt, number=claims)
 
 
 HISTORY = 10
@@ -118,8 +126,8 @@ def check_job(job: Job, max_body: int | None = None) -> Job:
     if job.headers or job.headers.__class__ is not dict:
         check_headers(job.headers)
     kind = job.content_type
-    if kind is not JSON and kind is not BYTES and kind is not TEXT and not (isinstance(kind, str) and _CONTENT_TYPE(kind)):
-        raise BadValue(f"{ascii(job.content_type)[:80]} is no content type: at most 256 visible ASCII characters; nothing was stored")
+    if kind is not JSON and kind is not BYTES and kind is not TEXT:
+        check_content_type(kind, "stored")
     if type(job.once) is not bool or type(job.fleeting) is not bool:
         raise BadValue(f"once and fleeting are True or False, not {ascii(job.once)[:40]}, {ascii(job.fleeting)[:40]}; nothing was stored")
     if job.__class__ is not Job or type(job.priority) is not int or not HIGHEST <= job.priority <= LOWEST:
@@ -134,6 +142,45 @@ def check_job(job: Job, max_body: int | None = None) -> Job:
             "Keep large bodies on the directory engine, or put a reference to them"
         )
     return job
+
+
+class Checked(list[Job]):
+    """Jobs that `check_job` has passed already, so that a store need not look at each again: it trusts this class, and nobody but those who
+    have checked them makes one. `size`: bytes of all their bodies, `largest`: of the largest one."""
+
+    __slots__ = ("largest", "size")
+
+    def __init__(self, jobs: Iterable[Job], size: int, largest: int) -> None:
+        super().__init__(jobs)
+        self.size = size
+        self.largest = largest
+
+
+def check_each(jobs: Sequence[Job], max_body: int | None = None) -> None:
+    """`check_job` for each of them, and for nothing where that is done already."""
+    if jobs.__class__ is Checked and (max_body is None or jobs.largest <= max_body):
+        return
+    for job in jobs:
+        check_job(job, max_body)
+
+
+def check_jobs(jobs: Sequence[Job], max_body: int | None = None) -> Checked:
+    """The same, and the jobs as those that it took."""
+    if jobs.__class__ is Checked and (max_body is None or jobs.largest <= max_body):
+        return jobs
+    size = largest = 0
+    for job in jobs:
+        check_job(job, max_body)
+        length = len(job.body)
+        size += length
+        largest = max(largest, length)
+    return Checked(jobs, size, largest)
+
+
+def check_content_type(kind: object, done: str) -> None:
+    """BadValue for what is no content type. `done`: what has not been done then."""
+    if not (isinstance(kind, str) and _CONTENT_TYPE(kind)):
+        raise BadValue(f"{ascii(kind)[:80]} is no content type: at most 256 visible ASCII characters; nothing was {done}")
 
 
 def _in_range(job: Job) -> bool:

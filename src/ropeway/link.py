@@ -7,22 +7,33 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from .clock import SYSTEM, Clock
 from .errors import StoreError
 from .events import Listener
 from .ids import IdMaker
+from .job import Job
 from .store import Holder, Limits, Store
 from .stores import open_store
 
 if TYPE_CHECKING:
     from .options import Settings
 
+T = TypeVar("T")
+
 _links: WeakSet[Link] = WeakSet()  # whom a fork concerns
 _inherited: list[object] = []  # stores of the parent: never used here, and never collected, since collecting could close them
+
+
+class Tracing(Protocol):
+    """Somebody who follows jobs from process to process (otel.py): goes around puts and calls."""
+
+    def put(self, jobs: Sequence[Job], store: Callable[[Sequence[Job]], T], /) -> T: ...
+    async def aput(self, jobs: Sequence[Job], store: Callable[[Sequence[Job]], Awaitable[T]], /) -> T: ...
+    def calling(self, call: Any, /) -> Callable[[], None]: ...
 
 
 class Link:
@@ -39,16 +50,19 @@ class Link:
         self.configured: Callable[[], dict[str, Settings]] = dict  # all that it says of queues, by name
         self.limits: Callable[[], dict[str, Limits]] = dict  # what it says of limits, by queue
         self.listeners: tuple[Listener, ...] = ()
+        self.tracing: Tracing | None = None
         self.closed = False
         self.facade: object = None  # the awaitable side, made by aio at its first use
         self.mailroom: object = None  # where the answers of calls come in, made by calls at its first use
         self.endings: object = None  # those who wait for the ends of jobs, likewise
+        self.census: object = None  # what groups there are, likewise
         self.at_close: list[Callable[[], None]] = []  # what must end before the store does, last one first; forgotten in a forked child
         self._name = name or _program()
         self._opener = opener
         self._lock = threading.RLock()
         self._bare: Store | None = None
         self._store: Store | None = None
+        self._wrap: Callable[[Store], Store] | None = None
         self._holders: dict[bool, Holder] = {}
         _links.add(self)
 
@@ -73,11 +87,13 @@ class Link:
                 from .stores.watched import Watched
 
                 store = cast("Store", Watched(store, self.listeners, self.clock))
+            if self._wrap is not None:
+                store = self._wrap(store)
             self._store = store
             return store
 
     def share(self, make: Callable[[], object], what: str = "facade") -> object:
-        """The `facade`, `mailroom` or `endings`, made by `make` if there is none yet: one for all threads."""
+        """The `facade`, `mailroom`, `endings` or `census`, made by `make` if there is none yet: one for all threads."""
         with self._lock:
             made = getattr(self, what)
             if made is None:
@@ -90,6 +106,12 @@ class Link:
         with self._lock:
             self.listeners = (*self.listeners, listener)
             self._store = None  # wrapped anew at the next use
+
+    def tap(self, wrap: Callable[[Store], Store] | None) -> None:
+        """From now on every verb goes through what `wrap` makes of the store; None: through nothing, as at first."""
+        with self._lock:
+            self._wrap = wrap
+            self._store = None
 
     def holder(self, bound: bool = True) -> Holder:
         """Who claims here: "host:pid:name". `bound`: its claims end with this process (store.Holder)."""
@@ -114,7 +136,7 @@ class Link:
         self._lock = threading.RLock()
         self._bare = self._store = None
         self._holders = {}
-        self.at_close, self.facade, self.mailroom, self.endings = [], None, None, None
+        self.at_close, self.facade, self.mailroom, self.endings, self.census = [], None, None, None, None
         self.new_id.reseed()
 
 

@@ -65,6 +65,11 @@ def neighbours() -> str:
     return "" if world == UNKNOWN_BOOT or space == "0" else f"{world}.{space}."
 
 
+def can_be_seen(who: str) -> bool:
+    """Whether the process of this identity runs, or ran, where this one does: same boot, same namespace."""
+    return bool(_IDENTITY.match(who) and neighbours() and who.startswith(neighbours()))
+
+
 def is_dead(who: str) -> bool:
     """Whether the process of this identity is certainly gone. False where that cannot be seen from here."""
     found = _IDENTITY.match(who)
@@ -72,3 +77,16 @@ def is_dead(who: str) -> bool:
         return False
     started = start_time(int(found[3]))
     return started is None or (started >= 0 and int(found[4], 16) not in (0, started))
+
+
+def is_halted(who: str) -> bool:
+    """Whether the process of this identity is there but was stopped by a signal (SIGSTOP, Ctrl-Z, a debugger). False where that cannot be
+    seen from here."""
+    found = _IDENTITY.match(who)
+    if not found or not neighbours() or not who.startswith(neighbours()) or is_dead(who):
+        return False
+    try:
+        with open(f"/proc/{found[3]}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False

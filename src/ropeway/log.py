@@ -18,7 +18,7 @@ from .url import hidden
 LINE_LIMIT = 8192  # characters of one event; a traceback has as many of its own
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _FORMATS = ("text", "json")
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "about"}
 
 _NAMED = re.compile(r"(?i)\b((?:[\w-]*(?:passwor[dt]|passwd|secret|token|api[_-]?key|credential))[\"']?\s*[=:]\s*[\"']?)([^\s\"'&,;}]+)")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}")
@@ -78,9 +78,12 @@ class _Lines(logging.Formatter):
             text = f"{record.msg!r} with {record.args!r}"
         return clean(censored(text), LINE_LIMIT)
 
-    def fields(self, record: logging.LogRecord) -> dict[str, object]:
+    def fields(self, record: logging.LogRecord, *, about: bool = False) -> dict[str, object]:
+        """What was given as `extra`. `about`: also the dictionary of that name in it, which says in fields what the text says in words."""
         out: dict[str, object] = {}
-        for name, value in vars(record).items():
+        given = getattr(record, "about", None)
+        more = given.items() if about and isinstance(given, dict) else ()
+        for name, value in (*vars(record).items(), *more):
             if name in _OWN or name.startswith("_"):
                 continue
             if _SECRET_NAME.search(name):
@@ -105,7 +108,8 @@ class TextLines(_Lines):
 
 
 class JsonLines(_Lines):
-    """{"time": ..., "level": "info", "logger": ..., "text": ..., and the fields}; a traceback stays inside its line."""
+    """{"time": ..., "level": "info", "logger": ..., "text": ..., and the fields: of a job its id, queue, task, attempt, outcome}; a
+    traceback stays inside its line."""
 
     def format(self, record: logging.LogRecord) -> str:
         out: dict[str, object] = {
@@ -114,7 +118,7 @@ class JsonLines(_Lines):
             "logger": clean(record.name),
             "text": self.words(record),
         }
-        for name, value in self.fields(record).items():
+        for name, value in self.fields(record, about=True).items():
             out.setdefault(clean(name), value)
         if trace := self.trace(record):
             out["traceback"] = trace

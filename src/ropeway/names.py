@@ -29,6 +29,11 @@ def check_name(name: object, what: str = "queue") -> str:
     )
 
 
+def is_name(name: str) -> bool:
+    """Whether `check_name` takes it."""
+    return bool(_NAME.match(name))
+
+
 def check_key(key: object) -> str:
     """A unique key: any text of 1 to 1,024 bytes in UTF-8 without NUL; else BadName."""
     if isinstance(key, str) and key and "\0" not in key:
@@ -44,11 +49,13 @@ def check_headers(headers: object) -> dict[str, str]:
     """Headers as a plain dict: visible ASCII names without a colon, text values without NUL, CR or LF, 16 KiB in all."""
     if not isinstance(headers, dict):
         raise BadName(f"headers are name = value pairs, not {type(headers).__name__}; nothing was done")
+    if not headers:
+        return {}
     size = 0
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER.match(name):
             raise BadName(f"{shown(name)} is no header name: use 1 to 128 visible ASCII characters and no colon; nothing was done")
-        if not isinstance(value, str) or any(c in value for c in "\0\r\n"):
+        if not isinstance(value, str) or "\n" in value or "\r" in value or "\0" in value:
             raise BadName(f"header {name}: the value must be text on one line, without NUL; nothing was done")
         try:
             size += len(name) + len(value.encode())

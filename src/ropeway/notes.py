@@ -23,5 +23,5 @@ class Notes(Protocol):
         ...
 
     def forget(self, key: str) -> bool:
-        """Drop the fact; False when there was none."""
+        """Drop the fact; False when there was none. Of several who drop it at the same moment one is told True."""
         ...

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .codecs import Way, way
 from .durations import Duration, seconds
-from .errors import BadValue
+from .errors import BadBody, BadValue
 from .ids import check_id
-from .job import BYTES, PRIORITY, Job
+from .job import BYTES, PRIORITY, Checked, Job, check_job
 from .link import Link
 from .names import check_headers, check_key, shown
 from .retry import DEFAULT, Retry
@@ -94,6 +95,24 @@ def make_job(link: Link, queue: str, body: bytes, content_type: str, options: Pu
     if period := get("unique_for"):
         hold_key(job, seconds(period, "unique_for"))
     return job
+
+
+def make_jobs(
+    link: Link, queue: str, bodies: Sequence[bytes], content_type: str, options: PutOptions, settings: Settings = PLAIN
+) -> Checked:
+    """The jobs of many bodies that differ in nothing else, made and checked as one: a fraction of what `make_job` costs for each. Their
+    order is that of their ids. `options` give no key and no id. Raises as `make_job`, and as `job.check_job`."""
+    first = check_job(make_job(link, queue, b"", content_type, options, settings))
+    largest = size = 0
+    for body in bodies:
+        if type(body) is not bytes:
+            raise BadBody(f"a stored body is bytes, not {type(body).__name__}; nothing was stored")
+        length = len(body)
+        size += length
+        if length > largest:
+            largest = length
+    ids = link.new_id.many(len(bodies))
+    return Checked([replace(first, id=new, body=body) for new, body in zip(ids, bodies, strict=True)], size, largest)
 
 
 def file_job(link: Link, queue: str, source: object, options: PutOptions, settings: Settings = PLAIN, content_type: str = BYTES) -> Job:

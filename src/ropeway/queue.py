@@ -106,11 +106,16 @@ class Queue(Operated, Generic[T]):
         """Put jobs made by `job`, in one commit. A taken key: with `keep_first` the handle of the job that has it, `created` False;
         else Conflict, after all the others were stored. `tx`: inside the transaction that the caller has open on it. With `edge` they are
         put one by one, each in place of the waiting job that has its key."""
+        tracing = self._link.tracing
         if edge is not None:
-            placed = [(job, *place(self._link, job, edge)) for job in jobs]
+            placed = self._placed(jobs, edge) if tracing is None else tracing.put(jobs, lambda jobs: self._placed(jobs, edge))
             return [Handle(self._link, job.queue, job_id, created=new, keep=job.keep, way=self.way) for job, job_id, new in placed]
         store: Store | Joined = self._link.store if tx is None else self._link.store.join(tx)
-        return self._handles(jobs, store.put(jobs), keep_first, store)
+        answers = store.put(jobs) if tracing is None else tracing.put(jobs, store.put)
+        return self._handles(jobs, answers, keep_first, store)
+
+    def _placed(self, jobs: Sequence[Job], edge: Edge) -> list[tuple[Job, str, bool]]:
+        return [(job, *place(self._link, job, edge)) for job in jobs]
 
     async def aput(self, data: T, **options: Unpack[PutOptions]) -> Handle[Any]:
         """The awaitable twin of `put`. It shares its commit with all who put meanwhile: many callers are faster than one, not slower."""
@@ -134,7 +139,8 @@ class Queue(Operated, Generic[T]):
         side, store = facade(self._link), self._link.store
         if edge is not None:
             return await side.call(lambda: self.put_jobs(jobs, edge=edge))
-        answers = await side.put(jobs)
+        tracing = self._link.tracing
+        answers = await (side.put(jobs) if tracing is None else tracing.aput(jobs, side.put))
         if keep_first and not all(answers):
             return await side.call(self._handles, jobs, answers, keep_first, store)
         return self._handles(jobs, answers, keep_first, store)

@@ -1,4 +1,4 @@
-"""Bodies that are streamed in: a path, an open file, chunks, or a function that gives chunks; read once, in constant memory."""
+"""Bodies that are streamed in (a path, an open file, chunks, or a function that gives chunks; read once) and out, in constant memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from .errors import BadBody, BadValue
-from .job import Blob, Source
+from .job import Blob, Job, Source
 
 CHUNK = 1 << 20
 
@@ -95,3 +95,13 @@ def _call(function: Callable[[], Any]) -> Iterator[object]:
     while given:
         yield given
         given = function()
+
+
+def chunks_of(job: Job, size: int = 1 << 18) -> Iterator[bytes]:
+    """The body of a job in pieces of so many bytes, in constant memory when it is kept beside its job; else whole."""
+    if job.source is None:
+        yield job.body
+        return
+    with open(job.source.path(), "rb") as file:
+        while chunk := file.read(size):
+            yield chunk

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from .bus import Bus
 from .job import Attempt, Job, State
 from .notes import Notes
 
@@ -35,6 +36,7 @@ class Feature(StrEnum):
     LANES = "lanes"  # the jobs of one lane in strict order, one at a time
     LIMITS = "limits"  # how many of a queue, and of each of its lanes, run at once
     EDIT = "edit"  # a job given back with another content
+    TOPICS = "topics"  # the Bus contract
 
 
 class Durability(StrEnum):
@@ -196,6 +198,7 @@ class Store(Protocol):
     features: frozenset[Feature]
     max_body: int | None  # bytes; None = no limit
     notes: Notes
+    bus: Bus
 
     def put(self, jobs: Sequence[Job]) -> list[bool]:
         """Store the jobs; when it answers, they are safe. False: the unique key is held by a live job, nothing of that one was

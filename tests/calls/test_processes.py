@@ -12,6 +12,7 @@ import pytest
 from engines import engines, place
 from ropeway.calls.mailroom import mailroom
 from ropeway.calls.presence import NOTE, sweep
+from ropeway.calls.wire import PREFIX
 from ropeway.link import Link
 from ropeway.tasks import Tasks
 from ropeway.testing.clock import FakeClock
@@ -87,7 +88,7 @@ def test_what_a_killed_caller_left_is_removed(url: str, start: Start) -> None:
     link.store.notes.forget(key)  # as it does itself, two minutes later
     assert task(register(Tasks(link)), "add").call(5, timeout=PATIENCE) == 5
     assert queue not in link.store.queues()
-    assert mailroom(link).queue in link.store.queues()
+    assert list(link.store.notes.notes(NOTE)) == [NOTE + mailroom(link).queue.removeprefix(PREFIX)]
     link.close()
 
 

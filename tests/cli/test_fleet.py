@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,11 @@ class Shop:
         new.rename(self.folder / "shop.py")
 
     def work(self, *args: str) -> subprocess.Popen[bytes]:
-        return self.process.start("work", "--app", "shop:broker", "mails", *args)
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and stays so in what is started
+        try:
+            return self.process.start("work", "--app", "shop:broker", "mails", *args)
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def put(self, seconds: float, count: int = 1) -> None:
         lines = b'{"seconds": %g}\n' % seconds * count
@@ -169,6 +174,24 @@ def test_hangup_of_a_single_worker_starts_the_program_anew_with_the_same_pid(sho
     work.send_signal(signal.SIGHUP)
     until(lambda: [row["id"] for row in shop.process("workers").rows] not in ([], [old["id"]]), "it is another worker")
     assert shop.pids() == {work.pid}
+    shop.put(0.01)
+    until(lambda: shop.lines("end") == [[str(work.pid), "end", "2"]], "the new code runs")
+    work.send_signal(signal.SIGTERM)
+    assert ended(work)[0] == 0
+
+
+def test_hangups_that_come_while_it_is_started_anew_do_not_end_it(shop: Shop) -> None:
+    """Two of them in a row killed it: the second met a program without a handler."""
+    work = shop.work()
+    until(lambda: bool(shop.pids()), "it is listed")
+    (old,) = shop.process("workers").rows
+    shop.rewrite(SHOP.replace("VERSION = 1", "VERSION = 2"))
+    end = time.monotonic() + 3.0
+    while time.monotonic() < end:
+        work.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    until(lambda: [row["id"] for row in shop.process("workers").rows] not in ([], [old["id"]]), "it is another worker")
+    assert work.poll() is None
     shop.put(0.01)
     until(lambda: shop.lines("end") == [[str(work.pid), "end", "2"]], "the new code runs")
     work.send_signal(signal.SIGTERM)

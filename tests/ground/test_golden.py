@@ -43,6 +43,7 @@ HISTORY = [
     Attempt(1, 1_800_000_000.0, 1_800_000_001.5, "host:77:mailer", "failed", "OSError: disk full", "Traceback\n  ä\n"),
     Attempt(2, 1_800_000_002.0, 1_800_000_003.5, "", "lost"),
 ]
+LOGGED = [Attempt(3, 1_800_000_004.0, 1_800_000_005.5, "host:77:mailer", "failed", "OSError: ä", "", "WARNING shop: ä\n...\n")]
 
 
 def golden(name: str) -> bytes:
@@ -64,11 +65,16 @@ def test_todays_writer_writes_the_same_and_adds_only_defaults(name: str) -> None
 
 def test_the_golden_history() -> None:
     assert unpack_history(golden("history")) == HISTORY
-    assert pack_history(HISTORY) == golden("history")
+    old, now = msgspec.msgpack.decode(golden("history")), msgspec.msgpack.decode(pack_history(HISTORY))
+    for then, written in zip(old, now, strict=True):
+        assert written[: len(then)] == then
+        assert written[len(then) :] == [field.default for field in msgspec.structs.fields(Attempt)[len(then) :]]
+    assert unpack_history(golden("history-log")) == LOGGED
+    assert pack_history(LOGGED) == golden("history-log")
 
 
 def test_no_golden_file_is_left_out() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.bin")} == {*JOBS, "history"}
+    assert {path.stem for path in GOLDEN.glob("*.bin")} == {*JOBS, "history", "history-log"}
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -8,7 +8,7 @@ import time
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ropeway.errors import BadName
@@ -117,3 +117,17 @@ def test_what_is_no_id(value: object) -> None:
     with pytest.raises(BadName):
         check_id(value)
     assert not is_id(value)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 700)), min_size=1, max_size=8))
+def test_many_ids_at_once_are_as_one_after_the_other(rounds: list[tuple[int, int]]) -> None:
+    ticks = iter([moment for moment, _ in rounds for _ in (0, 1)])
+    new_id = IdMaker(lambda: next(ticks), os.urandom)
+    ids = []
+    for _, count in rounds:
+        some = new_id.many(count)
+        assert len(some) == count
+        ids += [*some, new_id()]
+    assert ids == sorted(set(ids))
+    assert all(is_id(one) and uuid.UUID(one).version == 7 and uuid.UUID(one).variant == uuid.RFC_4122 for one in ids)

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from ropeway.durations import LONGEST
 from ropeway.errors import BadBody, BadName, BadValue, RopewayError
-from ropeway.job import HIGHEST, LOWEST, Job, check_job
+from ropeway.job import HIGHEST, LOWEST, Checked, Job, check_each, check_job, check_jobs
 
 from .test_codec import jobs
 
@@ -78,3 +78,21 @@ def test_any_job_is_accepted_or_refused_with_an_error_of_ours(job: Job) -> None:
 def test_a_job_expires_by_its_ttl() -> None:
     assert Job(ID, "q", created=100.0, ttl=5.0).expires() == 105.0
     assert Job(ID, "q", created=100.0).expires() == float("inf")
+
+
+@pytest.mark.parametrize(("error", "fields"), REFUSED, ids=str)
+def test_one_bad_job_among_many_is_refused_and_none_is_vouched_for(error: type[RopewayError], fields: dict[str, object]) -> None:
+    good = Job(ID, "q")
+    bad = Job(**{"id": ID, "queue": "q", **fields})  # type: ignore[arg-type]
+    for check in (check_each, check_jobs):
+        with pytest.raises(error):
+            check([good, bad], 10)
+
+
+def test_jobs_that_were_checked_are_known_by_their_class_and_looked_at_again_for_a_lower_limit() -> None:
+    checked = check_jobs([Job(ID, "q", b"12345"), Job(ID, "q", b"12")], 10)
+    assert (type(checked), checked.size, checked.largest) == (Checked, 7, 5)
+    assert check_jobs(checked, 5) is checked
+    for check in (check_each, check_jobs):
+        with pytest.raises(BadBody):
+            check(checked, 4)

@@ -11,6 +11,7 @@ import pytest
 
 from ropeway.aio import facade
 from ropeway.aio.claimer import Claimer, Wanted
+from ropeway.clock import Sleeper, SystemClock
 from ropeway.errors import Stopped, StoreError
 from ropeway.job import State
 from ropeway.link import Link
@@ -62,6 +63,38 @@ def test_a_waiting_claim_does_not_occupy_the_writer(pair: tuple[Mails, Faulty]) 
         assert claim.data == "now"
 
     asyncio.run(main())
+
+
+class Counting(SystemClock):
+    """A clock that tells how long was slept by it."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, on: Sleeper, seconds: float) -> bool:
+        self.slept.append(seconds)
+        return super().sleep(on, seconds)
+
+
+def test_a_wake_up_that_brought_something_slows_nobody_down() -> None:
+    """What is slept after wake-ups in vain is forgotten once there was a job: else the next who waits would sleep 20 ms through its own."""
+    clock = Counting()
+    link = Link("memory:", clock)
+    mails: Mails = Queue(link, "mails")
+
+    async def main() -> None:
+        for n in range(20):
+            waiting = asyncio.create_task(mails.aclaim(timeout=30))
+            await asyncio.sleep(0.002)
+            await mails.aput(n)
+            claim = await waiting
+            assert claim is not None
+            await claim.aack()
+
+    asyncio.run(main())
+    link.close()
+    pauses = [seconds for seconds in clock.slept if seconds < 0.1]  # the others are the store's own waiting, which a put ends
+    assert max(pauses, default=0.0) < 0.005, pauses
 
 
 def test_many_who_wait_are_served_together(pair: tuple[Mails, Faulty]) -> None:
@@ -308,8 +341,8 @@ def test_leaving_the_loop_gives_back_the_hand(mails: Mails) -> None:
             async with claim:
                 break
         await loop.aclose()
-        await until(lambda: mails.counts().running == 0)
-        assert (await mails.acounts()).ready == 9
+        await until(lambda: mails.counts().ready == 9)  # a folder is counted while it changes
+        assert (await mails.acounts()).running == 0
 
     asyncio.run(main())
 
@@ -326,3 +359,60 @@ def test_an_exception_goes_on_from_a_single_claim(link: Link, mails: Mails) -> N
         assert entry.history[-1].worker == link.holder().name
 
     asyncio.run(main())
+
+
+def test_a_put_of_this_process_serves_who_waits_in_it_whatever_the_bell_does(pair: tuple[Mails, Faulty]) -> None:
+    mails, store = pair
+    asleep, deaf = threading.Event(), threading.Event()
+
+    def wait(_: object, __: float) -> bool:
+        asleep.set()
+        assert deaf.wait(60)
+        return False
+
+    store.wait = wait
+
+    async def main() -> None:
+        waiting = asyncio.create_task(mails.aclaim(timeout=None))
+        await asyncio.to_thread(asleep.wait, 60)
+        await mails.aput_many(["first", "second"])
+        claim = await asyncio.wait_for(waiting, 30)
+        assert claim is not None
+        assert (claim.data, claim.attempt) == ("first", 1)
+        assert mails.counts().ready == 1, "nobody has asked for the second"
+
+    try:
+        asyncio.run(main())
+    finally:
+        deaf.set()
+
+
+def test_what_cannot_be_claimed_for_who_waits_is_told_to_him_and_spoils_no_put(pair: tuple[Mails, Faulty]) -> None:
+    mails, store = pair
+    asleep, deaf = threading.Event(), threading.Event()
+
+    def wait(_: object, __: float) -> bool:
+        asleep.set()
+        assert deaf.wait(60)
+        return False
+
+    def fail(verb: str, _: object) -> None:
+        if verb == "claim":
+            raise StoreError("it burns", definite=True)
+
+    store.wait = wait
+
+    async def main() -> None:
+        waiting = asyncio.create_task(mails.aclaim(timeout=None))
+        await asyncio.to_thread(asleep.wait, 60)
+        store.before = fail
+        await mails.aput("safe")
+        with pytest.raises(StoreError, match="burns"):
+            await asyncio.wait_for(waiting, 30)
+        store.before = lambda verb, batch: None
+        assert mails.counts().ready == 1
+
+    try:
+        asyncio.run(main())
+    finally:
+        deaf.set()

@@ -151,7 +151,21 @@ ALONE = {
     Queue: {"decode", "job", "handle", "take"},
     Claim: set(),
     Handle: {"wait"},  # `await` is a word of the language: await_
-    Broker: {"queue", "handle", "task", "worker", "on", "transaction", "include", "inline", "executor", "cron"},
+    Broker: {
+        "queue",
+        "handle",
+        "task",
+        "worker",
+        "on",
+        "transaction",
+        "include",
+        "inline",
+        "executor",
+        "cron",
+        "topic",
+        "subscribe",
+        "dashboard",
+    },
 }
 
 

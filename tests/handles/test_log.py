@@ -118,3 +118,36 @@ def test_set_up_twice_logs_once() -> None:
     setup("text", "info", out)
     logging.getLogger("ropeway").info("once")
     assert out.getvalue().count("once") == 1
+
+
+def test_what_a_line_is_about_stands_in_fields_of_json_only() -> None:
+    about = {"job": "0" * 32, "queue": "mails", "seconds": 0.25, "token": "hunter2", "error": HOSTILE}
+    event = json.loads(written("json", "job %s is dead", "0" * 32, extra={"about": about, "host": "web"}))
+    assert (event["job"], event["queue"], event["seconds"], event["host"]) == ("0" * 32, "mails", 0.25, "web")
+    assert event["token"] == "***" and event["error"].isprintable()
+    text = written("text", "job is dead", extra={"about": about, "host": "web"})
+    assert "host=web" in text and "queue=" not in text, "the text says it in words already"
+    assert "about" not in json.loads(written("json", "x", extra={"about": "no dictionary"}))
+
+
+def test_the_log_of_a_worker_in_json() -> None:
+    from ropeway.broker import Broker
+    from ropeway.errors import Discard
+    from ropeway.link import Link
+
+    out = io.StringIO()
+    setup("json", "debug", out)
+    with Broker(Link("memory:"), config=False) as broker:
+
+        @broker.task(queue="mails")
+        def send(number: int) -> None:
+            if number:
+                raise Discard("no such user")
+
+        good, bad = send.map([0, 1])
+        broker.worker("mails", drain=True).run()
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    ended = {event["job"]: event for event in events if event.get("outcome") in ("done", "buried")}
+    assert (ended[good.id]["outcome"], ended[good.id]["queue"], ended[good.id]["attempt"]) == ("done", "mails", 1)
+    (dead,) = [event for event in events if event.get("outcome") == "dead"]
+    assert (dead["job"], dead["level"], dead["error"], dead["logger"]) == (bad.id, "warning", "no such user", "ropeway.worker")

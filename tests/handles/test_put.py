@@ -12,7 +12,7 @@ import pytest
 from ropeway.errors import BadBody, BadName, BadValue, Conflict, Stopped
 from ropeway.job import State
 from ropeway.link import Link
-from ropeway.options import Settings
+from ropeway.options import Settings, make_job, make_jobs
 from ropeway.queue import Queue
 from ropeway.retry import Retry
 from ropeway.testing.clock import START, FakeClock
@@ -260,3 +260,28 @@ def test_a_stopped_queue_refuses_with_the_reason(mails: Mails) -> None:
     assert caught.value.reason == "disk is full"
     mails.resume()
     assert re.fullmatch("[0-9a-f]{32}", mails.put(1).id)
+
+
+def test_jobs_of_many_bodies_are_as_those_of_each(mails: Mails, clock: FakeClock) -> None:
+    options: dict[str, Any] = {"priority": 7, "delay": "1m", "headers": {"Tenant": "7"}, "keep": 5, "lane": "a", "task": "t", "ttl": 9}
+    bodies = [b"%d" % number for number in range(300)]
+    made = make_jobs(mails._link, "mails", bodies, "text/plain", options)  # type: ignore[arg-type]
+    alone = make_job(mails._link, "mails", b"0", "text/plain", options)  # type: ignore[arg-type]
+    assert [job.body for job in made] == bodies
+    assert [job.id for job in made] == sorted({job.id for job in made})
+    assert all(msgspec.structs.replace(job, id=alone.id, body=b"0") == alone for job in made)
+    assert (made.size, made.largest) == (sum(map(len, bodies)), 3)
+
+
+def test_jobs_of_many_bodies_keep_every_rule(mails: Mails) -> None:
+    link: Any = mails._link
+    for error, queue, body, kind in (
+        (BadName, "../up", b"x", "text/plain"),
+        (BadBody, "q", "x", "text/plain"),
+        (BadValue, "q", b"x", "a\nb"),
+    ):
+        with pytest.raises(error):
+            make_jobs(link, queue, [b"good", body], kind, {})  # type: ignore[list-item]
+    with pytest.raises(BadValue):
+        make_jobs(link, "q", [b"x"], "text/plain", {"priority": 100})
+    assert mails.counts().ready == 0

@@ -50,6 +50,15 @@ def test_the_table_has_no_empty_rooms() -> None:
     assert not missing, f"in the table, not in the house: {missing}"
 
 
+@pytest.mark.parametrize("floor", FLOORS)
+def test_the_design_page_shows_every_room(floor: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "design.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| {floor} |")]
+    rooms = [room for room in FLOORS[floor] if room.isidentifier() and room != "__main__"]
+    missing = [room for room in rooms if f"`{room}`" not in row and f"`{room}/`" not in row]
+    assert not missing, f"docs/design.md, the row of {floor}: {missing}"
+
+
 def test_imports_only_point_down() -> None:
     broken = [line for module in modules().values() for line in broken_rules(module, names())]
     assert not broken, "\n".join(broken)

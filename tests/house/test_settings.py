@@ -12,7 +12,7 @@ from .tree import HOME, modules
 
 PAGE = (HOME / "docs" / "reference" / "settings.md").read_text()
 JOB_ENVIRONMENT = frozenset(
-    "ROPEWAY_" + name for name in ("ID", "ATTEMPT", "KEY", "DEADLINE", "HEADERS", "BODY")
+    "ROPEWAY_" + name for name in ("ID", "ATTEMPT", "KEY", "DEADLINE", "HEADERS", "BODY", "TOPIC", "MESSAGE")
 )  # told in the guide to the shell
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,15 @@ class Server:
         self.process = process
         self.where = where
         self.token = token
+        self.said: list[str] = []  # what it has written to stderr
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
+
+    def _hear(self) -> None:
+        """A pipe that nobody reads would stop the server when it is full."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said.append(line)
 
     @property
     def host(self) -> str:
@@ -62,7 +72,9 @@ class Server:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(30)
+        code = self.process.wait(30)
+        self._hearing.join(30)
+        return code
 
 
 Start = Callable[..., Server]
@@ -73,16 +85,18 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts servers that end with the module. `url`: their store, a folder of their own by default."""
     begun: list[Server] = []
 
-    def start(*args: str, url: str = "", home: Path | None = None) -> Server:
+    def start(*args: str, url: str = "", home: Path | None = None, bind: str = "127.0.0.1:0", log: str = "") -> Server:
         folder = home or tmp_path_factory.mktemp("home")
         where = url or f"dir:{folder}/spool?durability=os"
-        command = [sys.executable, "-m", "ropeway.cli", "-u", where, "serve", "-b", "127.0.0.1:0", *args]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "XDG_STATE_HOME": str(folder)})
+        command = [sys.executable, "-m", "ropeway.cli", "-u", where, "serve", "-b", bind, *args]
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env={**os.environ, "XDG_STATE_HOME": str(folder), "ROPEWAY_LOG": log}
+        )
         assert process.stderr is not None
         line = process.stderr.readline()
         if " at http" not in line:
-            process.wait(30)
-            raise AssertionError(f"it did not start: {line}{process.stderr.read()}")
+            process.kill()
+            raise AssertionError(f"it did not start: {line}{process.communicate()[1]}")
         token = (folder / "ropeway" / "server-token").read_text().strip() if (folder / "ropeway" / "server-token").exists() else ""
         begun.append(Server(process, line.rpartition(" at ")[2].strip(), token))
         return begun[-1]

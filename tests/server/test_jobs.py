@@ -173,7 +173,7 @@ def test_numbers(server: Server) -> None:
     server.ask("POST", "/v1/queues/numbers/jobs", b"x")
     metrics = server.ask("GET", "/metrics").body.decode()
     assert 'ropeway_jobs{queue="numbers",state="ready"} 1' in metrics
-    assert 'ropeway_events_total{verb="put",queue="numbers"} 1' in metrics
+    assert 'ropeway_puts_total{queue="numbers"} 1' in metrics
     assert "numbers.ready 1" in server.ask("GET", "/stats.txt").body.decode()
     stats = server.ask("GET", "/v1/stats").json
     assert stats["totals"]["ready"] >= 1
@@ -202,3 +202,32 @@ def test_schedules(server: Server) -> None:
     (row,) = server.ask("GET", "/v1/schedules").json["schedules"]
     assert (row["name"], row["expression"], row["tz"], row["queue"]) == ("nightly", "0 3 * * *", "Europe/Berlin", "reports")
     assert row["next"].endswith("Z")
+
+
+def test_all_that_fit_are_called_back_and_moved_batch_by_batch(server: Server) -> None:
+    lines = b"\n".join(b'{"n": %d}' % n for n in range(25))
+    assert server.ask("POST", "/v1/queues/many/jobs", lines, Content_Type="application/x-ndjson").status == 201
+    first = server.post("/v1/jobs/move", {"queue": "many", "to": "others", "limit": 10}).json
+    assert (first["met"], first["count"]) == (10, 10)
+    second = server.post("/v1/jobs/move", {"queue": "many", "to": "others", "limit": 10, "after": first["after"]}).json
+    assert second["count"] == 10
+    assert server.post("/v1/jobs/cancel", {"queue": "many,others", "limit": 1000}).json == {
+        "met": 25,
+        "count": 25,
+        "running": 0,
+        "after": None,
+    }
+    assert server.ask("GET", "/v1/queues/others").json["ready"] == 0
+
+
+def test_a_lane_is_a_filter_like_any_other(server: Server) -> None:
+    for lane in ("la", "la", "lb"):
+        server.ask("POST", f"/v1/queues/laned/jobs?lane={lane}", b"1")
+    assert server.post("/v1/jobs/delete", {"lane": "la"}).json == {"count": 2}
+    assert server.post("/v1/jobs/delete", {"lane": "lb", "limit": 1000}).json["count"] == 1
+
+
+@pytest.mark.parametrize("verb", ["cancel", "move", "delete", "requeue"])
+def test_all_without_a_word_is_refused(server: Server, verb: str) -> None:
+    assert server.post(f"/v1/jobs/{verb}", {"to": "x"} if verb == "move" else {}).status == 400
+    assert server.post(f"/v1/jobs/{verb}", {"queue": "q", "to": "x", "limit": 1001}).status == 400

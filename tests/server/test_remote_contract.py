@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ropeway.clock import Clock
+from ropeway.server import news
 from ropeway.store import Store
 from ropeway.stores import open_store
 from ropeway.testing.contract import Open, StoreContract
@@ -28,6 +29,12 @@ def _open(store: str) -> Iterator[Open]:
     yield open_one
     for server, _ in servers:
         server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _servers_do_not_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in this process, whose threads the contract counts."""
+    monkeypatch.setattr(news, "LINGER", 0.05)
 
 
 class TestRemoteMemory(StoreContract):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import re
+import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -11,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from ropeway.door import hosts
 from ropeway.errors import ConfigError
 from ropeway.server.grants import read
-from ropeway.server.place import address, hosts
+from ropeway.server.place import address
 
 from .conftest import Server, Start
 
@@ -135,6 +140,16 @@ def test_addresses() -> None:
             address(text)
 
 
+def test_a_file_at_the_address_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    command = [sys.executable, "-m", "ropeway.cli", "-u", f"dir:{tmp_path}/spool", "serve", "-b", f"unix:{path}", "--no-auth"]
+    ended = subprocess.run(command, capture_output=True, timeout=30)
+    assert ended.returncode != 0
+    assert b"is no socket" in ended.stderr
+    assert path.read_text() == "data"
+
+
 def test_a_unix_socket_is_for_its_owner(tmp_path: Path, server: Server) -> None:
     path = tmp_path / "s"
     env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
@@ -144,9 +159,6 @@ def test_a_unix_socket_is_for_its_owner(tmp_path: Path, server: Server) -> None:
         assert process.stderr is not None
         assert f"unix:{path}" in process.stderr.readline()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        import http.client
-        import socket
-
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(path))
@@ -156,3 +168,47 @@ def test_a_unix_socket_is_for_its_owner(tmp_path: Path, server: Server) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def test_a_socket_that_systemd_hands_over(tmp_path: Path) -> None:
+    """As sd_listen_fds says: descriptor 3, with our pid beside it."""
+    with socket.create_server(("127.0.0.1", 0)) as handed:
+        port = handed.getsockname()[1]
+        hand_over = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+            "os.execv(sys.executable, [sys.executable, '-m', 'ropeway.cli', '-u', 'memory:', 'serve', '-b', 'systemd', '--no-auth'])"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", hand_over, str(handed.fileno())],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+            pass_fds=(handed.fileno(),),
+        )
+    try:
+        assert process.stderr is not None
+        assert f"http://127.0.0.1:{port}" in process.stderr.readline()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/v1/queues")
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert "handed over no socket" in _serve(tmp_path, "-b", "systemd").stderr
+
+
+def test_the_units_of_the_guide_are_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("there is no systemd-analyze here")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "server.md").read_text()
+    blocks = [block for block in re.findall(r"```ini\n(.*?)```", text, re.DOTALL) if "[Unit]" in block]
+    assert len(blocks) == 2
+    for block in blocks:
+        name = "ropeway.socket" if "[Socket]" in block else "ropeway.service"
+        body = re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", block).replace("User=ropeway", "User=root")
+        (tmp_path / name).write_text(body)
+    done = subprocess.run([analyze, "verify", "--man=no", *map(str, tmp_path.iterdir())], capture_output=True, text=True)
+    said = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "ropeway" in line]
+    assert not said, said

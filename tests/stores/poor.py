@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ropeway.bus import NoBus
 from ropeway.clock import Clock
 from ropeway.demands import check_entries
 from ropeway.errors import BadValue, Unsupported
@@ -29,6 +30,10 @@ class Poor:
         if wanted and feature not in self.features:
             raise Unsupported(f"this engine has no {feature}; nothing was done. Take another one")
         return self._store
+
+    @property
+    def bus(self) -> Any:
+        return self._store.bus if Feature.TOPICS in self.features else NoBus("this engine")
 
     def put(self, jobs: Sequence[Job]) -> list[bool]:
         for job in jobs:

@@ -16,3 +16,7 @@ class TestDirectory(StoreContract):
     @pytest.fixture
     def open(self, tmp_path: Path) -> Open:
         return lambda clock: open_store(f"dir:{tmp_path}/spool?durability=os", clock)
+
+    @pytest.fixture
+    def beside(self, tmp_path: Path) -> Open:
+        return lambda clock: open_store(f"dir:{tmp_path}/spool?durability=os&namespace=beside", clock)

@@ -15,7 +15,7 @@ import pytest
 from ropeway.clock import Sleeper, SystemClock
 from ropeway.job import Job
 from ropeway.link import Link
-from ropeway.store import Holder
+from ropeway.store import Handback, Holder
 from ropeway.stores import open_store
 from ropeway.stores.directory import slots as slots_module
 
@@ -121,3 +121,14 @@ def test_no_slot_is_closed_while_it_is_in_use(store: Any, monkeypatch: pytest.Mo
             continue
     assert still <= 2
     assert os.fstat(slots.open(50, slots_module.slot_of(0, slots_module.WIDE)))
+
+
+def test_an_end_that_nobody_can_be_told_of_is_an_end_all_the_same(tmp_path: Path) -> None:
+    """Found by planting errors: the job had ended, and who had ended it got the system's own error."""
+    store = open_store(f"dir:{tmp_path}/spool?durability=os")
+    store.put([Job(Link("memory:").new_id(), "q")])
+    (lent,) = store.claim(("q",), 1, 30.0, ME)
+    (tmp_path / "spool" / "+ends").write_text("no folder")
+    assert store.bury([Handback(lent.receipt)]) == [True]
+    assert store.counts()["q"].dead == 1
+    store.close()

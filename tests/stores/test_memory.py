@@ -26,11 +26,16 @@ _number = itertools.count()
 
 class TestMemory(StoreContract):
     slack = 0.0
+    counts_missed = processes = False  # who listens is told by who publishes
 
     @pytest.fixture
     def open(self) -> Open:
         url = f"memory:contract-{next(_number)}"
         return lambda clock: open_store(url, clock)
+
+    @pytest.fixture
+    def beside(self) -> Open:
+        return lambda clock: open_store(f"memory:contract-{next(_number)}", clock)
 
     def test_it_forgets_and_says_so(self, store: Store) -> None:
         assert store.durability() is Durability.NONE

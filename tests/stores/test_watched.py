@@ -28,6 +28,7 @@ def _deaf(event: Event) -> None:
 
 class TestWatched(StoreContract):
     slack = 0.0
+    counts_missed = processes = False
 
     @pytest.fixture
     def heard(self) -> list[Event]:

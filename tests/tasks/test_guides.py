@@ -14,7 +14,7 @@ import pytest
 from house.blocks import agrees, blocks
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-PAGES = ["codecs", "executor", "hooks", "order", "tasks"]
+PAGES = ["codecs", "executor", "hooks", "order", "tasks", "topics"]
 
 
 @pytest.mark.parametrize("name", PAGES)

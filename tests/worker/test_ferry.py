@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ropeway.errors import BadBody, StoreError
@@ -328,6 +330,33 @@ def test_a_wake_up_that_brings_nothing_is_not_repeated_at_full_speed(clock: Fake
     while clock.boot() < start + 1.0:
         bench.ferry.lap()
     assert faulty.calls.count("claim") < 80
+
+
+def test_an_order_in_the_pause_after_a_wake_up_that_brought_nothing_is_not_slept_over(clock: FakeClock) -> None:
+    link, faulty = faulty_link("memory:", clock)
+    wakes = iter([True, True])
+    waits: list[float] = []
+
+    def wait(queues: object, timeout: float, look: object = None) -> bool:
+        waits.append(timeout)
+        return next(wakes, False)
+
+    faulty.inner.wait = wait  # type: ignore[method-assign]
+    bench = Bench(link)
+    bench.until(lambda: len(waits) == 2)
+    bench.laps()  # looks what the second ring was for
+    inner, rung = clock.sleep, list[float]()
+
+    def sleep(on: Any, seconds: float) -> bool:
+        if not rung and seconds < 1:
+            rung.append(seconds)
+            bench.inbox.ring()  # the order comes while it pauses, and it is not in the store yet
+        return inner(on, seconds)
+
+    clock.sleep = sleep  # type: ignore[method-assign]
+    while not rung:
+        bench.ferry.lap(60.0)
+    assert len(waits) == 2, "it went to sleep in the store with an order under way"
 
 
 def cycle(bench: Bench, end: End) -> Run:

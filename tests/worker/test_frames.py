@@ -71,7 +71,7 @@ def test_every_field_of_a_run_is_carried_or_is_the_workers_own() -> None:
     """Whoever adds a field to Run says here on which side of the process pool it lives."""
     carried = {"started", "ended", "end", "handback", "result", "result_type", "stale", "doubt", "failure"}
     of_the_claim = {"lent", "taken", "caller"}  # sent, or made anew from what was
-    own = {"shift", "deadline", "verdict", "stop", "retry", "given", "way", "claim", "group"}
+    own = {"shift", "log", "deadline", "verdict", "stop", "signal", "retry", "given", "way", "claim", "group"}
     assert set(Run.__struct_fields__) == carried | of_the_claim | own
     assert carried <= set(Ended.__struct_fields__)
 

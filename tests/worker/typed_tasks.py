@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import assert_type
 
+from ropeway.broker import Broker
 from ropeway.calls.call import Call
+from ropeway.group import Group
 from ropeway.handle import Handle
 from ropeway.link import Link
+from ropeway.message import Message
 from ropeway.tasks import Handles, TaskClaim, Tasks, current_claim
 
 tasks = Tasks(Link("memory:"))
@@ -28,6 +31,25 @@ async def fetch(url: str) -> str:
 def bare(a: int) -> float:
     """With empty brackets."""
     return a / 2
+
+
+@tasks.subscribe("orders.*", group="mailer", retry=3, timeout="30s", keep="1d")
+def on_order(message: Message) -> int:
+    """Hears topics, and stays what it is."""
+    return message.data["id"] + len(message.topic)  # type: ignore[no-any-return]
+
+
+def news(broker: Broker) -> None:
+    """Topics."""
+    assert_type(on_order(Message("t", "0" * 32)), int)
+    tasks.subscribe("t", group="g", retires=3)(on_order)  # type: ignore[call-arg]
+    sent = broker.topic("t").publish({"id": 1}, headers={"a": "b"})
+    assert_type(sent, Message)
+    broker.topic("t").publish(1, priority=3)  # type: ignore[call-arg]
+    for message in broker.listen("orders.*", replay="1h"):
+        assert_type(message, Message)
+    assert_type(broker.groups.get("g"), Group | None)
+    broker.groups.add("g", 7)  # type: ignore[arg-type]
 
 
 @tasks.task(batch=100, batch_wait="50ms", queue="index")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from asyncio import AbstractEventLoop, Future
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from queue import SimpleQueue
 from typing import Any
 
@@ -61,6 +61,8 @@ class Claimer:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._asked: deque[Wanted] = deque()
+        self._line: list[Wanted] = []  # who waits; changed by whoever holds `_serving`
+        self._serving = threading.Lock()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False  # on the bell
         self._waiting = False  # in the store
@@ -74,6 +76,20 @@ class Claimer:
         self._ring()
         if self._ended:  # it came too late for the last look
             self._refuse()
+
+    def offer(self, queues: Collection[str]) -> None:
+        """This process has just put jobs there. Who waits for them here is given them by the thread that put them: no bell and no other
+        thread lies between. Where the claimer is at it itself, it goes on as if nobody had come: the bell has rung as well."""
+        if not self._line or not self._serving.acquire(blocking=False):
+            return
+        try:
+            waiting = [wanted for wanted in self._line if wanted.queue in queues and not wanted.gone]
+            if waiting:
+                left, _ = self._serve(waiting)
+                served = set(map(id, waiting)).difference(map(id, left))
+                self._line = [wanted for wanted in self._line if id(wanted) not in served]
+        finally:
+            self._serving.release()
 
     def close(self) -> None:
         """End; who still waits is told that the connection is closed."""
@@ -98,23 +114,30 @@ class Claimer:
             self._link.store.wake()
 
     def _run(self) -> None:
-        line: list[Wanted] = []
         pause = 0.0
         while not self._closing:
-            while self._asked:
-                line.append(self._asked.popleft())
-            line = [wanted for wanted in line if not wanted.gone]
-            if not line:
+            with self._serving:
+                while self._asked:
+                    self._line.append(self._asked.popleft())
+                self._line = [wanted for wanted in self._line if not wanted.gone]
+            if not self._line:
                 self._sleep()
                 continue
             try:
-                line, got = self._serve(line)
+                with self._serving:
+                    self._line, got = self._serve(self._line)
+                    line = self._line
+                if got or not line:
+                    pause = 0.0  # also for those who come next
                 if line:
-                    pause = self._wait(line, 0.0 if got else pause)
+                    pause = self._wait(line, pause)
             except Exception as error:  # noqa: BLE001 - every failure belongs to those who wait
-                answer([(wanted, None, error) for wanted in line])
-                line = []
-        self._asked.extend(line)
+                with self._serving:
+                    answer([(wanted, None, error) for wanted in self._line])
+                    self._line = []
+        with self._serving:
+            self._asked.extend(self._line)
+            self._line = []
 
     def _sleep(self) -> None:
         self._asleep = True

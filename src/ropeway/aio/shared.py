@@ -6,16 +6,17 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import StoreError
-from ..job import Job, check_job
+from ..job import Job, check_jobs
 from ..link import Link
 from ..store import Ack, Entry, Handback, Lent
 from .claimer import Claimer, Wanted
 from .endings import ended
-from .writer import Request, Writer
+from .parcels import Parcel
+from .writer import Request, Writer, own
 
 WAITING = 2000  # callers in line, an event loop; further ones wait before they join
 BYTES = 16 << 20  # and so many bytes of bodies
@@ -24,8 +25,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class Watch(Protocol):
+    """Somebody who counts what goes through: claims that outlive this process, and what is settled with `settle`."""
+
+    def lent(self, lents: Sequence[Lent]) -> None: ...
+    def settled(self, verb: str, what: Sequence[Any], answers: Sequence[bool]) -> None: ...
+
+
 class Facade:
     """The awaitable side of one Link, for all its event loops. The threads start at their first use."""
+
+    watch: Watch | None = None
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -34,30 +44,37 @@ class Facade:
         self._claimer: Claimer | None = None
         self._closed = False
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
+        self._shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, asyncio.Future[Any]]] = WeakKeyDictionary()
         link.at_close.append(self.close)
 
     async def put(self, jobs: Sequence[Job]) -> list[bool]:
         """Store the jobs with the next commit. Cancelled while it waits in line: nothing was stored. Cancelled later: unknown, and
         repeating it with the same ids makes no double."""
-        limit, size = self._link.store.max_body, 0
-        for job in jobs:  # a bad member is refused before it joins, so that it can spoil nobody's commit
-            check_job(job, limit)
-            size += len(job.body)
-        return await self._join("put", jobs, size)
+        checked = check_jobs(jobs, self._link.store.max_body)  # a bad member is refused before it joins, so that it spoils nobody's commit
+        return await self._join("put", checked, checked.size)
+
+    async def publish(self, parcel: Parcel) -> StoreError | None:
+        """Deliver it with the next commit of those who publish: see parcels.deliver."""
+        size = sum(len(message.body) for message in parcel.messages)
+        told: StoreError | None = (await self._join("publish", (parcel,), size))[0]
+        return told and own(told)
 
     async def ack(self, ack: Ack) -> bool:
-        return (await self._join("ack", (ack,), len(ack.result or b"")))[0]
+        return bool((await self._join("ack", (ack,), len(ack.result or b"")))[0])
 
     async def hand_back(self, verb: str, handback: Handback) -> bool:
         """`verb`: nack or bury."""
-        return (await self._join(verb, (handback,), 0))[0]
+        return bool((await self._join(verb, (handback,), 0))[0])
 
     async def extend(self, receipt: str, lease: float) -> bool:
-        return (await self._join("extend", (receipt,), 0, lease))[0]
+        return bool((await self._join("extend", (receipt,), 0, lease))[0])
 
     async def settle(self, verb: str, what: Sequence[Any], lease: float = 0.0) -> list[bool]:
         """Many at once. `verb`: ack, nack, bury or extend (then `lease` says for how long)."""
-        return await self._join(verb, what, 0, lease)
+        answers = await self._join(verb, what, 0, lease)
+        if self.watch is not None:
+            self.watch.settled(verb, what, answers)
+        return answers
 
     async def claim(
         self, queue: str, limit: int, lease: float, timeout: float | None, *, patient: bool = False, bound: bool = True
@@ -68,11 +85,14 @@ class Facade:
         deadline = None if timeout is None else self._link.clock.boot() + timeout
         self.claimer.ask(Wanted(queue, limit, lease, deadline, patient, future, loop, self.give_back, bound))
         try:
-            return await future
+            lents = await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
                 self.give_back(future.result())  # answered, and then the task was cancelled before it ran again
             raise
+        if self.watch is not None and not bound:
+            self.watch.lent(lents)
+        return lents
 
     def give_back(self, lents: Sequence[Lent]) -> None:
         """Hand these back, uncounted, some time soon; from any thread."""
@@ -88,12 +108,29 @@ class Facade:
         """What is not worth a shared commit: the function in a thread of the loop's executor."""
         return await asyncio.to_thread(function, *args, **kwargs)
 
+    async def together(self, function: Callable[[], R]) -> R:
+        """As `call`, but one call for all in this event loop who ask for it while it runs."""
+        running = self._shared.setdefault(asyncio.get_running_loop(), {})
+        future = running.get(function)
+        if future is None:
+            future = running[function] = asyncio.ensure_future(asyncio.to_thread(function))
+
+            def ended(future: asyncio.Future[Any]) -> None:
+                del running[function]
+                if not future.cancelled():
+                    future.exception()  # told to those who still wait, if any
+
+            future.add_done_callback(ended)
+        result: R = await asyncio.shield(future)  # who stops waiting stops it for nobody else
+        return result
+
     @property
     def writer(self) -> Writer:
         with self._lock:
             if self._writer is None:
                 self._check_open()
                 self._writer = Writer(self._link)
+                self._acquaint()
             return self._writer
 
     @property
@@ -102,7 +139,12 @@ class Facade:
             if self._claimer is None:
                 self._check_open()
                 self._claimer = Claimer(self._link)
+                self._acquaint()
             return self._claimer
+
+    def _acquaint(self) -> None:
+        if self._writer is not None and self._claimer is not None:
+            self._writer.offer = self._claimer.offer
 
     def close(self) -> None:
         """Settle what waits in line, then end both threads."""
@@ -126,11 +168,11 @@ class Facade:
                 gate = self._loops[loop] = Gate()
         return gate
 
-    async def _join(self, verb: str, what: Sequence[Any], size: int, lease: float = 0.0) -> list[bool]:
+    async def _join(self, verb: str, what: Sequence[Any], size: int, lease: float = 0.0) -> list[Any]:
         loop, gate = asyncio.get_running_loop(), self._gate()
         if not gate.enter(size):
             await gate.queue_up(size)
-        future: asyncio.Future[list[bool]] = loop.create_future()
+        future: asyncio.Future[list[Any]] = loop.create_future()
         request = Request(what, future, loop, lease)
         try:
             (self._writer or self.writer).join(verb, request)

@@ -9,20 +9,22 @@ from __future__ import annotations
 import threading
 from asyncio import AbstractEventLoop, Future
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import RopewayError, Stopped, StoreError
+from ..job import Checked
 from ..link import Link
+from .parcels import Parcel, deliver
 
 GROUP = 1000  # jobs or receipts a commit: write transactions of a few milliseconds
-VERBS = ("put", "ack", "nack", "bury", "extend")
+VERBS = ("put", "publish", "ack", "nack", "bury", "extend")
 
 
 class Request:
-    """Some jobs or receipts that one caller waits for. `future` is None when nobody does."""
+    """Some jobs, messages or receipts that one caller waits for. `future` is None when nobody does."""
 
     __slots__ = ("future", "lease", "loop", "what")
 
@@ -36,6 +38,7 @@ class Request:
         """Told when the answer could not be given: the caller, or its event loop, is gone."""
 
 
+E = TypeVar("E", bound=Exception)
 Told = tuple[Request, Any, Exception | None]
 
 
@@ -44,6 +47,7 @@ class Writer:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.offer: Callable[[Collection[str]], None] | None = None  # who claims beside us, and would hear by the bell otherwise
         self._lanes: dict[str, deque[Request]] = {verb: deque() for verb in VERBS}
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
@@ -113,7 +117,7 @@ class Writer:
     def _settle(self, verb: str, group: list[Request]) -> None:
         whats = [request.what for request in group]  # read once: who stops waiting now lets go of its jobs
         try:
-            answers = self._call(verb, [one for what in whats for one in what], group[0].lease)
+            answers = self._call(verb, _joined(whats), group[0].lease)
         except Exception as error:  # noqa: BLE001 - every failure belongs to those who wait
             self._failed(verb, group, error)
             return
@@ -123,13 +127,17 @@ class Writer:
             told.append((request, answers[at : at + len(what)], None))
             at += len(what)
         answer(told)
+        if verb == "put" and self.offer is not None and not any(self._lanes.values()):  # else the next commit comes first
+            self.offer({job.queue for what in whats for job in what})
 
-    def _call(self, verb: str, what: list[Any], lease: float) -> list[bool]:
+    def _call(self, verb: str, what: Sequence[Any], lease: float) -> Sequence[Any]:
         if not what:
             return []
         store = self._link.store
         if verb == "extend":
             return store.extend(what, lease)
+        if verb == "publish":
+            return deliver(store, what)
         method = store.put if verb == "put" else store.ack if verb == "ack" else store.nack if verb == "nack" else store.bury
         return method(what)
 
@@ -140,7 +148,7 @@ class Writer:
             answer([(request, None, error) for request in group])
             return
         if isinstance(error, Stopped) and error.queue:
-            refused = [request for request in group if any(job.queue == error.queue for job in request.what)]
+            refused = [request for request in group if any(error.queue in _queues(one) for one in request.what)]
             if refused:
                 answer([(request, None, error) for request in refused])
                 if others := [request for request in group if request not in refused]:
@@ -148,6 +156,22 @@ class Writer:
                 return
         for request in group:
             self._settle(verb, [request])
+
+
+def _queues(one: Any) -> set[str]:
+    """Where something that is put goes to."""
+    return {job.queue for job in one.jobs} if isinstance(one, Parcel) else {one.queue}
+
+
+def _joined(whats: list[Sequence[Any]]) -> Sequence[Any]:
+    """What several ask for as one batch; jobs that each of them has checked are checked."""
+    if len(whats) == 1:
+        return whats[0]
+    flat = [one for what in whats for one in what]
+    jobs = [what for what in whats if what.__class__ is Checked]
+    if len(jobs) < len(whats):
+        return flat
+    return Checked(flat, sum(one.size for one in jobs), max(one.largest for one in jobs))
 
 
 def answer(told: Iterable[Told]) -> None:
@@ -175,7 +199,7 @@ def _set(group: list[Told]) -> None:
             future.set_exception(own(error))
 
 
-def own(error: Exception) -> Exception:
+def own(error: E) -> E:
     """The error as one of several waiters may raise it: a shared one would collect all their tracebacks."""
     try:
         twin = copy(error)

@@ -50,7 +50,7 @@ class UdpSleeper(SleepingPlace):
         super().__init__()
         self._clock = clock
         self._seal = _seal(secret, clock)
-        bound = _resolved(host)
+        bound = resolved(host)
         family = _socket.AF_INET6 if ":" in bound else _socket.AF_INET
         try:
             self._socket = _socket.socket(family, _FLAGS)
@@ -62,8 +62,8 @@ class UdpSleeper(SleepingPlace):
             raise ConfigError(
                 f"bell: no socket for {bound} ({error.strerror}); nothing was opened. Give bell=off, or another address"
             ) from None
-        taken = _bind(self._socket, bound, port, max(port, last))
-        own = Address(family, _outgoing(family, toward) if is_wildcard(bound) else bound, taken)
+        taken = bind_first(self._socket, bound, port, max(port, last))
+        own = Address(family, outgoing(family, toward) if is_wildcard(bound) else bound, taken)
         self.address = str(own)
         self.far = not own.loopback  # whether other hosts can ring it
         self._deaf_until = 0.0
@@ -170,7 +170,7 @@ def _seal(secret: bytes, clock: Clock) -> Seal | None:
     return Seal(secret, clock)
 
 
-def _resolved(host: str) -> str:
+def resolved(host: str) -> str:
     """The literal address that the host's name means."""
     literal = read_host(host)
     if literal is not None:
@@ -188,7 +188,7 @@ def _resolved(host: str) -> str:
     return address
 
 
-def _bind(sock: _socket.socket, host: str, port: int, last: int) -> int:
+def bind_first(sock: _socket.socket, host: str, port: int, last: int) -> int:
     """The first free port, taken."""
     for number in range(port, last + 1):
         try:
@@ -204,7 +204,7 @@ def _bind(sock: _socket.socket, host: str, port: int, last: int) -> int:
     raise ConfigError(f"bell=udp://: no port of {host} from {port} to {last} is free ({trouble}); nothing was opened. Give a wider range")
 
 
-def _outgoing(family: int, toward: str) -> str:
+def outgoing(family: int, toward: str) -> str:
     """The address by which this host goes out. Sends nothing."""
     for target in (toward, _PROBE[family]):
         probe = _socket.socket(family, _FLAGS)

@@ -72,11 +72,15 @@ def begin(link: Link, job: Job, put: Callable[[Job], object], what: Asked) -> Ca
     if not room.ready:
         room.prepare()
     call = _open(link, job, what)
+    after = link.tracing.calling(call) if link.tracing is not None else None
     try:
         put(job)
     except BaseException:
         call.forget()
         raise
+    finally:
+        if after is not None:
+            after()
     return call
 
 
@@ -86,11 +90,15 @@ async def abegin(link: Link, job: Job, put: Callable[[Job], Awaitable[object]], 
     if not room.ready:
         await facade(link).call(room.prepare)
     call = _open(link, job, what)
+    after = link.tracing.calling(call) if link.tracing is not None else None
     try:
         await put(job)
     except BaseException:
         call.forget()
         raise
+    finally:
+        if after is not None:
+            after()
     return call
 
 

@@ -57,6 +57,7 @@ class Call(Generic[R]):
         "correlation",
         "job",
         "loop",
+        "on_end",
         "on_progress",
         "on_start",
         "progress",
@@ -70,6 +71,7 @@ class Call(Generic[R]):
         self.progress: Any = None  # what the run said last
         self.on_start: Callable[[Started], object] | None = None
         self.on_progress: Callable[[Any], object] | None = None
+        self.on_end: Callable[[str], None] | None = None  # told once how it ended: nothing, or the type of what went wrong
         self._link = link
         self._mailroom = mailroom
         self._timeout = timeout
@@ -97,6 +99,10 @@ class Call(Generic[R]):
     def id(self) -> str:
         """The id of its job."""
         return self.job.id
+
+    def lasted(self) -> float:
+        """Seconds since it was made, or since its last item was taken."""
+        return self._link.clock.boot() - (self._deadline - self._timeout)
 
     # What the mailroom tells, from whichever thread leads there
 
@@ -148,7 +154,8 @@ class Call(Generic[R]):
     def cancel(self) -> None:
         """Call it back: no answer is waited for any more. A job that waits is removed, one that runs is asked to stop."""
         self.forget()
-        call_back(self._link, self.job)
+        if not self._mailroom.lead.closing:  # the store is about to go, and the job ends with its lifetime
+            call_back(self._link, self.job)
 
     def _items(self, *, streams: bool) -> Generator[Any, None, None]:
         """Listen until the last word, and give the items that come before it."""
@@ -213,7 +220,8 @@ class Call(Generic[R]):
         finally:
             if not self._ended:  # cancelled, or left early
                 self.forget()
-                _later(lambda: call_back(self._link, self.job))
+                if not self._mailroom.lead.closing:
+                    _later(lambda: call_back(self._link, self.job))
 
     async def _await(self, until: float) -> bool:
         import asyncio
@@ -338,6 +346,18 @@ class Call(Generic[R]):
         """Nothing more is to be heard."""
         self._ended = True
         self._mailroom.forget(self)
+        if self.on_end is not None:
+            tell, self.on_end = self.on_end, None
+            tell(self._wrong())
+
+    def _wrong(self) -> str:
+        """The type of what went wrong, nothing for what went well."""
+        if self._last is None:
+            return "Timeout" if self._link.clock.boot() >= self._deadline else "Cancelled"
+        if self._last.kind is not Kind.ERROR:
+            return ""
+        failure = read_failure(self._last.body)
+        return failure.types[0] if failure is not None and failure.types else "RemoteError"
 
     def __repr__(self) -> str:
         return f"<Call of {self._what}{', ended' if self._ended else ''}>"

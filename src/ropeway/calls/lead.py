@@ -88,8 +88,8 @@ class Lead:
 
     def close(self) -> None:
         """Nobody leads any more: all who wait come back."""
-        self.closing = True
         with self._free:
+            self.closing = True
             for slip in self._followers:
                 slip.ring()
             thread = self._thread
@@ -105,6 +105,9 @@ class Lead:
 
     def _take(self, slip: Slip) -> bool:
         with self._free:
+            if self.closing:  # said after this one had looked: it must not begin a lap in a store that is about to go
+                slip.ring()
+                return False
             if not self._leading:
                 self._leading = True
                 if slip in self._followers:

@@ -1,10 +1,11 @@
 """What travels between a caller and the worker that answers: headers, names, and the words of each reply. All of it may be forged.
 
-A call is a job like any other, with three headers more:
+A call is a job like any other, with up to four headers more:
 
     ropeway-reply-to       the caller's private queue, `_reply.` and 32 hex digits
     ropeway-correlation    32 random hex digits: which of its calls this is
     ropeway-wants          what the caller wants to hear beside the last word: started progress output
+    ropeway-ear            where a worker of the same host may send the last word, past that queue (letters.py)
 
 A reply is a job in that queue. Its headers say which call it answers (ropeway-correlation), what it is (ropeway-kind), in which run it
 was said (ropeway-attempt), and for what is streamed its place (ropeway-number). Its body is the result or the item as it is; a failure
@@ -14,6 +15,7 @@ and a receipt are JSON. Replies are answered for by the correlation alone: 128 b
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -27,14 +29,18 @@ T = TypeVar("T")
 REPLY_TO = "ropeway-reply-to"
 CORRELATION = "ropeway-correlation"
 WANTS = "ropeway-wants"
+EAR = "ropeway-ear"
 KIND = "ropeway-kind"
 ATTEMPT = "ropeway-attempt"
 NUMBER = "ropeway-number"
+TRACE, TRACE_STATE = "traceparent", "tracestate"  # W3C's: by which a job can be followed from process to process
 
 PREFIX = "_reply."
 _ADDRESS = re.compile(r"_reply\.[0-9a-f]{32}\Z", re.ASCII).match
 _TOKEN = re.compile(r"[0-9a-f]{32}\Z", re.ASCII).match
 _WHOLE = re.compile(r"[0-9]{1,15}\Z", re.ASCII).match
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z", re.ASCII).match
+_STATE = re.compile(r"[ -~]{1,512}\Z", re.ASCII).match
 
 URGENT = 0  # the priority of a reply
 
@@ -81,7 +87,8 @@ class Reply(Struct, gc=False):
 
 
 class Caller(Struct, gc=False):
-    """Where a run's answers go, and what its caller wants to hear. `said`: items streamed so far, in this run. `reply`: the last word."""
+    """Where a run's answers go, and what its caller wants to hear. `said`: items streamed so far, in this run. `reply`: the last word.
+    `ear`: where it may go as a letter, if that can be reached; `early`: before the run is settled; `told`: it did."""
 
     queue: str
     correlation: str
@@ -89,6 +96,10 @@ class Caller(Struct, gc=False):
     ttl: float
     said: int = 0
     reply: Job | None = None
+    context: dict[str, str] = {}  # headers by which the call can be followed; its replies carry them
+    ear: str = ""
+    early: bool = False
+    told: bool = False
 
 
 def caller_of(job: Job) -> Caller | None:
@@ -98,18 +109,35 @@ def caller_of(job: Job) -> Caller | None:
     if address is None or token is None or not _ADDRESS(address) or not _TOKEN(token):
         return None
     wants = frozenset(job.headers.get(WANTS, "").split()) & PARTS
-    return Caller(address, token, wants, job.ttl)
+    caller = Caller(address, token, wants, job.ttl)
+    if TRACE in job.headers:
+        caller.context = trace_context(job.headers.get(TRACE), job.headers.get(TRACE_STATE))
+    return caller
+
+
+def trace_context(parent: str | None, state: str | None) -> dict[str, str]:
+    """The two headers of a context that comes from outside; nothing of what is none."""
+    if parent is None or not _TRACE(parent):
+        return {}
+    return {TRACE: parent, TRACE_STATE: state} if state is not None and _STATE(state) else {TRACE: parent}
 
 
 def reply_job(caller: Caller, job_id: str, kind: Kind, body: bytes, content_type: str, attempt: int, number: int = 0) -> Job:
     """A reply as the job that carries it. It lives as long as the call did: its reader, if there is one, waits for it now."""
     headers = {CORRELATION: caller.correlation, KIND: kind.value, ATTEMPT: str(attempt), NUMBER: str(number)}
+    if caller.context:
+        headers |= caller.context
     return Job(job_id, caller.queue, body, content_type, headers, URGENT, ttl=caller.ttl, fleeting=True)
 
 
 def read_reply(job: Job) -> tuple[str, Reply] | None:
     """The correlation and the reply that a job of the reply queue carries; None for one that is none."""
-    get = job.headers.get
+    return read_words(job.headers, job.body, job.content_type)
+
+
+def read_words(headers: Mapping[str, str], body: bytes, content_type: str) -> tuple[str, Reply] | None:
+    """The same of a reply that came without a job."""
+    get = headers.get
     token, kind, attempt, number = get(CORRELATION, ""), get(KIND, ""), get(ATTEMPT, ""), get(NUMBER, "")
     if not (_TOKEN(token) and _WHOLE(attempt) and _WHOLE(number)):
         return None
@@ -117,7 +145,7 @@ def read_reply(job: Job) -> tuple[str, Reply] | None:
         known = Kind(kind)
     except ValueError:
         return None
-    return token, Reply(known, job.body, job.content_type, int(attempt), int(number))
+    return token, Reply(known, body, content_type, int(attempt), int(number))
 
 
 def said(what: Failure | Started) -> tuple[bytes, str]:

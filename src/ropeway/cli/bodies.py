@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from ..job import Job
+from ..shell.command import CONTENT_TYPE, line_of
 from .output import Row
 
 PREVIEW = 200
-CHUNK = 1 << 18
 
 
 def put_bytes(row: Row, field: str, data: bytes) -> None:
@@ -27,22 +26,14 @@ def size_of(job: Job) -> int:
     return job.size if job.size >= 0 else len(job.body)
 
 
-def chunks_of(job: Job) -> Iterator[bytes]:
-    """The body in pieces, in constant memory when it is kept beside its job."""
-    if job.source is None:
-        yield job.body
-        return
-    with open(job.source.path(), "rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
 def whole_body(job: Job) -> bytes:
     return job.body if job.source is None else bytes(job.source.read())
 
 
 def preview(job: Job, limit: int = PREVIEW) -> str:
-    """The beginning of the body as text, for a person; cleaned where it is printed."""
+    """The beginning of the body as text, for a person, or the command line that it is; cleaned where it is printed."""
+    if job.content_type == CONTENT_TYPE:
+        return line_of(whole_body(job))[:limit]
     data = job.body if job.source is None else _beginning(job, limit)
     return data[:limit].decode("utf-8", "backslashreplace").replace("\n", " ⏎ ")
 

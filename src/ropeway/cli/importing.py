@@ -244,3 +244,4 @@ class _History(msgspec.Struct):
     outcome: str
     error: str = ""
     traceback: str = ""
+    log: str = ""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeVar
 
+from ..errors import RopewayError
 from .verdict import FAILED, Failure
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 READ = 1 << 16
 MOST_LINES = 1000
@@ -42,6 +46,49 @@ def batches(stream: Any, separator: bytes = b"\n", longest: int = LONGEST) -> It
         batch.append(b"".join(rest))
     if batch:
         yield batch
+
+
+def sound(lines: list[bytes], before: int, *, json: bool, rest: str = "") -> tuple[list[bytes], Failure | None]:
+    """Those that are not empty, of which `json` must be JSON, up to the first that is none: what is said of that, with `rest` behind it.
+    `before`: how many lines came before these."""
+    good: list[bytes] = []
+    for number, line in enumerate(lines, before + 1):
+        if not line or line == b"\r":
+            continue
+        if json:
+            import msgspec
+
+            try:
+                msgspec.json.decode(line)
+            except msgspec.DecodeError as error:
+                return good, Failure(FAILED, f"line {number:,} is no JSON: {error}{rest}")
+        good.append(line)
+    return good, None
+
+
+def as_they_come(
+    found: Iterable[list[bytes]],
+    make: Callable[[list[bytes], int], tuple[list[T], Failure | None]],
+    store: Callable[[list[T]], Iterable[R]],
+    flush: Callable[[], object],
+    done: str,
+) -> Iterator[R]:
+    """Make something of each batch of lines, store it, and give what is to be printed of it. A failure says at which line, and that what
+    came before is `done`. `flush`: who reads what is printed is not kept waiting while the producer rests."""
+    read = 0
+    for batch in found:
+        made, error = make(batch, read)
+        try:
+            yield from store(made)
+        except RopewayError as failure:
+            from .verdict import verdict
+
+            code, text = verdict(failure)
+            raise Failure(code, f"line {read + 1:,} and what follows: {text}. The {read:,} lines before are {done}") from failure
+        if error:
+            raise error
+        read += len(batch)
+        flush()
 
 
 class _Arrival:

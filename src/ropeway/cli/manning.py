@@ -14,6 +14,8 @@ from .session import Session
 from .verdict import USAGE, Failure
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from ..link import Link
     from ..worker import Worker
 
@@ -64,6 +66,7 @@ def wants_supervisor(session: Session, options: dict[str, Any]) -> bool:
 def supervise(session: Session, options: dict[str, Any], started: Started) -> int:
     """Run worker processes until they are stopped or drained."""
     from ..durations import seconds
+    from ..sight.here import here
     from ..worker.fleet import title
     from ..worker.fleet.supervisor import Supervisor
     from ..worker.fleet.watching import Watching
@@ -76,6 +79,9 @@ def supervise(session: Session, options: dict[str, Any], started: Started) -> in
         _command(session, options, pool), count, drain=options["drain"], grace=seconds(grace, "grace"), say=say, on_ready=started
     )
     title.show(f"ropeway: {options['app']} x{count}")
+    here().more["supervises"] = lambda: [
+        {"pid": child.pid, "ready": child.ready, "leaving": child.leaving} for place in supervisor.places for child in place.children
+    ]
     if not options["reload"]:
         return supervisor.run()
 
@@ -113,14 +119,31 @@ def run_one(worker: Worker, link: Link, options: dict[str, Any], started: Starte
     if options["lifeline"] is not None:
         return _under_supervisor(worker, options)
     worker.on_signal[signal.SIGHUP] = hangup
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # while it ends, another one would kill it
+        signal.signal(signal.SIGHUP, _once_is_enough)
     started()
     code = worker.run()
     if again and code in (0, SOME_DEAD):
         link.close()
+        _close_page()
         sys.stdout.flush()
         words = [word for word in sys.orig_argv[1:] if word != "--background"]
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGHUP}
+        )  # one that comes now waits until the new program listens (signals.Signals)
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - this very program
     return code
+
+
+def _once_is_enough(number: int, frame: FrameType | None) -> None:
+    """The program is about to be started anew, or to end."""
+
+
+def _close_page() -> None:
+    """The program that takes the place of this one opens its own."""
+    page = sys.modules.get("ropeway.introspection.page")
+    if page is not None and (mine := page.current()) is not None:
+        mine.close()
 
 
 def _under_supervisor(worker: Worker, options: dict[str, Any]) -> int:
@@ -150,7 +173,11 @@ def _command(session: Session, options: dict[str, Any], pool: str | None) -> lis
             words += [flag, str(options[name])]
     if pool == "process" and options["jobs"]:
         words += ["--jobs", str(options["jobs"])]
-    return words + ["--drain"] * bool(options["drain"])
+    if options["introspect"]:
+        from .opening import for_children
+
+        words += ["--introspect", for_children(options["introspect"])]
+    return words + ["--drain"] * bool(options["drain"]) + ["--allow-commands"] * bool(options["allow_commands"])
 
 
 def _saying(session: Session) -> Callable[[str], None]:

@@ -31,6 +31,7 @@ _OPTIONS = (
     click.option("--grep", "text", metavar="TEXT", default="", help="Only jobs with this text in body, key or headers."),
     click.option("--task", metavar="NAME", default="", help="Only jobs that run this task."),
     click.option("--key", metavar="KEY", default="", help="Only jobs with this unique key."),
+    click.option("--lane", metavar="LANE", default="", help="Only jobs of this lane."),
     click.option("--dry-run", is_flag=True, help="List what it would be done to; change nothing."),
 )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .. import sweep
 from ..handle import Handle
 from ..ids import check_id
 from ..job import WAITING, State
+from ..names import check_name
 from ..operate import Operated
 from ..store import Entry, Handback, Query
+from ..sweep import Sweep
 from .looking import named_queues, pages, print_jobs, states_of
 from .params import named
 from .session import Session
@@ -20,6 +23,8 @@ INSTANT = 1e-5  # seconds: what sets the jobs at the top apart
 HOLD = 60.0  # seconds that a job is held while its place is changed
 REQUEUED = frozenset({State.DEAD, State.DONE, State.DELAYED})
 DELETED = frozenset(State) - {State.RUNNING}
+
+_PAST = {"delete": "deleted", "cancel": "cancelled", "move": "moved"}
 
 Which = dict[str, Any]
 
@@ -47,7 +52,7 @@ def _bulk(session: Session, which: Which, name: str, states: frozenset[State]) -
         return _dry_run(session, query)
     refused = _unfit(session, query, states) if query.ids else {}
     if name == "delete" and not query.ids:
-        _ask(session, query)
+        _ask(session, query, "delete")
     done = getattr(session.store, name)(query)
     _tell(session, f"{name}d", done)
     return _refuse(refused, f"{name}d")
@@ -61,7 +66,11 @@ def cancel(session: Session, which: Which) -> int:
         return _dry_run(session, query)
     refused = _unfit(session, query, states) if query.ids else {}
     done = running = 0
-    for entry in _in_order(session, query):
+    if not query.ids:
+        _ask(session, query, "cancel")
+        swept = _sweep(session, query, sweep.cancel, "cancelled")
+        done, running = swept.count, swept.running
+    for entry in _in_order(session, query) if query.ids else ():
         if Handle[Any](session.link, entry.job.queue, entry.job.id).cancel():
             done += 1
             running += entry.state is State.RUNNING
@@ -85,6 +94,13 @@ def move(session: Session, which: Which, *, to: str | None, top: bool, priority:
     if which["dry_run"]:
         return _dry_run(session, query)
     refused = _unfit(session, query, states) if query.ids else {}
+    if to is not None and not query.ids:
+        _ask(session, query, "move")
+        swept = _sweep(session, query, sweep.move(check_name(to)), "moved")
+        _tell(session, "moved", swept.count)
+        if left := swept.met - swept.count:
+            raise Failure(CONFLICT, f"{left:,} stayed where they were: they do not wait any more, or their key is taken there")
+        return DONE
     entries = _in_order(session, query)
     if to is not None:
         done = _to_queue(session, entries, to)
@@ -140,14 +156,14 @@ def to_top(session: Session, queue: str, ids: Sequence[str]) -> list[str]:
 
 def _query(session: Session, which: Which, name: str, states: frozenset[State]) -> Query:
     """What the arguments mean; Failure when they mean everything."""
-    filters = ("queues", "states", "error", "text", "task", "key")
+    filters = ("queues", "states", "error", "text", "task", "key", "lane")
     if which["ids"]:
         if any(which[f] for f in filters):
             raise Failure(USAGE, f"{name} takes ids or a filter, not both; nothing was done")
         return Query(ids=tuple(check_id(i) for i in named(which["ids"], "id")), states=states, limit=None)
     if not any(which[f] for f in filters):
         raise Failure(USAGE, f"{name} which jobs? Give ids, or a filter such as --queue QUEUE; nothing was done. See: ropeway jobs")
-    more = {f: which[f] for f in ("error", "text", "task", "key")}
+    more = {f: which[f] for f in ("error", "text", "task", "key", "lane")}
     return Query(queues=tuple(named_queues(session, which["queues"])), states=states, limit=None, **more)
 
 
@@ -187,16 +203,27 @@ def _dry_run(session: Session, query: Query) -> int:
     return DONE
 
 
-def _ask(session: Session, query: Query) -> None:
-    """Let a person at the terminal say yes to a deletion by filter."""
+def _sweep(session: Session, query: Query, how: Sweep, done: str) -> sweep.Swept:
+    """Batch by batch; a person at the terminal sees how far it is."""
+    shown = session.can_ask() and not session.quiet
+
+    def told(sums: sweep.Swept) -> None:
+        if shown and sums.after is not None:
+            session.note(f"{done} {sums.count:,} so far")
+
+    return sweep.whole(session.link, query, how, told)
+
+
+def _ask(session: Session, query: Query, verb: str) -> None:
+    """Let a person at the terminal say yes to what is done to all that fit."""
     if session.yes or not session.can_ask():
         return
     count = sum(1 for _ in pages(session, Query(**{f: getattr(query, f) for f in query.__struct_fields__} | {"limit": ASKED + 1})))
     if not count:
         return
     many = f"{count:,}" if count <= ASKED else f"more than {ASKED:,}"
-    if session.ask(f"delete {many} job{'' if count == 1 else 's'}? [y/N]").lower() not in ("y", "yes"):
-        raise Failure(FAILED, "nothing was deleted")
+    if session.ask(f"{verb} {many} job{'' if count == 1 else 's'}? [y/N]").lower() not in ("y", "yes"):
+        raise Failure(FAILED, f"nothing was {_PAST[verb]}")
 
 
 def _tell(session: Session, what: str, count: int) -> None:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Conflict, RopewayError
+from ..errors import Conflict
 from ..job import BYTES, JSON, TEXT, Job
 from ..options import PLAIN, PutOptions, file_job, make_job
 from ..unique import edge_of, place
@@ -119,31 +119,18 @@ class Putting:
     # A job a line
 
     def _many(self, producer: Producer | None) -> None:
-        from .lines import LONGEST, batches
+        from .lines import LONGEST, as_they_come, batches
         from .reading import stdin
 
         assert self.split
         stream = producer.stdout if producer else stdin()
         lines = batches(stream, _SEPARATOR[self.split], min(LONGEST, self.session.store.max_body or LONGEST))
-        count = self._print(self._held_back(lines, producer) if self.whole else self._as_they_come(lines))
+        if self.whole:
+            count = self._print(self._held_back(lines, producer))
+        else:
+            count = self._print(as_they_come(lines, self._jobs, self._stored, self.session.out.stream.flush, "put"))
         if self.session.out.mode == "table":
             self.session.note(f"put {count:,} job{'' if count == 1 else 's'} into {self.queue}")
-
-    def _as_they_come(self, lines: Iterator[list[bytes]]) -> Iterator[Row]:
-        read = 0
-        for batch in lines:
-            jobs, error = self._jobs(batch, read)
-            try:
-                yield from self._stored(jobs)
-            except RopewayError as failure:
-                from .verdict import verdict
-
-                code, text = verdict(failure)
-                raise Failure(code, f"line {read + 1:,} and what follows: {text}. The {read:,} lines before are put") from failure
-            if error:
-                raise error
-            read += len(batch)
-            self.session.out.stream.flush()  # who reads the ids is not kept waiting while the producer rests
 
     def _held_back(self, lines: Iterator[list[bytes]], producer: Producer | None) -> Iterator[Row]:
         jobs: list[Job] = []
@@ -161,20 +148,11 @@ class Putting:
 
     def _jobs(self, lines: list[bytes], before: int) -> tuple[list[Job], Failure | None]:
         """The jobs of these lines, up to the first that is wrong."""
-        jobs: list[Job] = []
-        for number, line in enumerate(lines, before + 1):
-            if not line or line == b"\r":
-                continue
-            if self.split == "jsonl":
-                import msgspec
+        from .lines import sound
 
-                try:
-                    msgspec.json.decode(line)
-                except msgspec.DecodeError as error:
-                    what = "" if self.whole else "; it and what follows were not put, the lines before are"
-                    return jobs, Failure(FAILED, f"line {number:,} is no JSON: {error}{what}")
-            jobs.append(self._job(line))
-        return jobs, None
+        rest = "" if self.whole else "; it and what follows were not put, the lines before are"
+        good, error = sound(lines, before, json=self.split == "jsonl", rest=rest)
+        return [self._job(line) for line in good], error
 
     # Common
 

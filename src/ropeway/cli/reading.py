@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import os
-import select
 import signal
 import sys
 from typing import IO
+
+from ..bells.place import readable
 
 
 class Awaited(io.RawIOBase):
@@ -45,7 +46,7 @@ def wait_for_input(fd: int) -> None:
         except ValueError:  # no main thread: signals are not ours to hear
             return
         try:
-            while fd not in select.select([fd, woken], [], [])[0]:
+            while fd not in readable([fd, woken], None):
                 os.read(woken, 512)  # the handler has run by now and did not raise
         finally:
             signal.set_wakeup_fd(before)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..durations import spoken
+from ..shell.command import CONTENT_TYPE, LABEL, code_of, line_of, names_of
 from ..store import ANY, Counts, Entry, Limits
-from .bodies import preview, put_bytes, size_of
+from .bodies import preview, put_bytes, size_of, whole_body
 from .output import Row
 from .table import Column, render, terminal_width
 from .times import iso, relative
@@ -72,14 +73,48 @@ def job_row(entry: Entry) -> Row:
     row |= {name: value for name in ("key", "task", "lane", "ttl", "keep") if (value := getattr(job, name))}
     row |= {"headers": job.headers, "content_type": job.content_type, "size": size_of(job)}
     row |= {name: value for name, value in (("holder", entry.holder), ("error", entry.error)) if value}
-    if job.source is None and len(job.body) <= BODY_IN_ROW:
+    if job.content_type == CONTENT_TYPE:
+        row |= _command_row(entry)
+    elif job.source is None and len(job.body) <= BODY_IN_ROW:
         put_bytes(row, "body", job.body)
     row["cursor"] = entry.cursor
     return row
 
 
-def job_table(entries: Sequence[Entry], now: float, *, one_queue: bool) -> Iterable[str]:
-    """Jobs as a table for the terminal."""
+def _command_row(entry: Entry) -> Row:
+    """What is run, and how it ended. Of its variables only the names: there may be secrets among them."""
+    body = whole_body(entry.job)
+    row: Row = {"command": line_of(body), "env": names_of(body)}
+    if label := entry.job.headers.get(LABEL):
+        row["label"] = label
+    if (code := code_of(entry)) is not None:
+        row["exit"] = code
+    return row
+
+
+def _command_table(entries: Sequence[Entry], now: float, *, one_queue: bool, width: int) -> Iterable[str]:
+    columns = [
+        Column("ID", lambda entry: entry.job.id),
+        *(() if one_queue else (Column("QUEUE", lambda entry: entry.job.queue, flex=True, drop=2),)),
+        Column("STATE", lambda entry: str(entry.state)),
+        Column("EXIT", _exit, right=True, optional=True),
+        Column("WHEN", lambda entry: relative(entry.due, now), drop=3),
+        Column("HOLDER", lambda entry: entry.holder, flex=True, optional=True, drop=4),
+        Column("LABEL", lambda entry: entry.job.headers.get(LABEL, ""), flex=True, optional=True, drop=1),
+        Column("COMMAND", lambda entry: preview(entry.job), flex=True),
+    ]
+    return render(columns, entries, width or terminal_width())
+
+
+def _exit(entry: Entry) -> str:
+    code = code_of(entry) if entry.job.content_type == CONTENT_TYPE else None
+    return "" if code is None else str(code)
+
+
+def job_table(entries: Sequence[Entry], now: float, *, one_queue: bool, width: int = 0) -> Iterable[str]:
+    """Jobs as a table for the terminal, or for so many columns; of shell jobs alone, what matters of those."""
+    if entries and all(entry.job.content_type == CONTENT_TYPE for entry in entries):
+        return _command_table(entries, now, one_queue=one_queue, width=width)
     columns = [
         Column("ID", lambda entry: entry.job.id),
         *(() if one_queue else (Column("QUEUE", lambda entry: entry.job.queue, flex=True),)),
@@ -93,4 +128,4 @@ def job_table(entries: Sequence[Entry], now: float, *, one_queue: bool) -> Itera
         Column("ERROR", lambda entry: entry.error, flex=True, optional=True, drop=1),
         Column("BODY", lambda entry: preview(entry.job), flex=True, drop=3),
     ]
-    return render(columns, entries, terminal_width())
+    return render(columns, entries, width or terminal_width())

@@ -10,33 +10,35 @@ from ..cron import cron
 from ..job import JSON
 from ..schedule import Schedule
 from ..schedules import Schedules
+from .named import Named
 from .output import Row
 from .params import default_queue
 from .putting import type_of
 from .session import Session
 from .table import Column, render, terminal_width
 from .times import iso, relative
-from .verdict import DONE, NOTHING, USAGE, Failure
+from .verdict import DONE, USAGE, Failure
 
 Words = tuple[str, ...]
 Options = dict[str, Any]
+_NAMED = Named("schedule")
 _OF_JOBS = ("task", "priority", "ttl", "keep", "lane", "headers")
 
 
 def ls(session: Session, words: Words, options: Options) -> int:
     """List them, or those that are named."""
-    _only(options, "ls")
+    _NAMED.only(options, "ls")
     found = _schedules(session).browse()
     if words:
         known = {schedule.name: schedule for schedule in found}
-        found = [known.get(name) or _missing(name) for name in words]
+        found = _NAMED.all_of(words, known.get)
     _print(session, found, empty="there are no schedules. See: ropeway schedule --help")
     return DONE
 
 
 def add(session: Session, words: Words, options: Options) -> int:
     """Add one; with --replace, change the one of its name."""
-    _only(options, "add", "tz", "catch_up", "replace", *_OF_JOBS)
+    _NAMED.only(options, "add", "tz", "catch_up", "replace", *_OF_JOBS)
     if not 2 <= len(words) <= 4 or (len(words) == 2 and not options["task"]):
         raise Failure(USAGE, "schedule add takes NAME EXPRESSION QUEUE [BODY], or --task; nothing was added. Quote the expression")
     name, expression, queue, body = (*words, default_queue(), "")[:4] if len(words) == 2 else (*words, "")[:4]
@@ -65,21 +67,21 @@ def add(session: Session, words: Words, options: Options) -> int:
 
 def edit(session: Session, words: Words, options: Options) -> int:
     """Change when it runs."""
-    _only(options, "edit", "tz", "catch_up")
+    _NAMED.only(options, "edit", "tz", "catch_up")
     expression = words[1] if len(words) == 2 else None
     if not 1 <= len(words) <= 2 or (expression is None and not options["tz"] and not options["catch_up"]):
         raise Failure(USAGE, "schedule edit takes NAME and EXPRESSION, --tz or --catch-up; nothing was changed. Quote the expression")
     schedules = _schedules(session)
-    _there(schedules, words[:1])
+    _NAMED.all_of(words[:1], schedules.get)
     _print(session, [schedules.edit(words[0], expression, tz=options["tz"], catch_up=options["catch_up"])])
     return DONE
 
 
 def rm(session: Session, words: Words, options: Options) -> int:
     """Remove those that are named."""
-    _only(options, "rm")
+    _NAMED.only(options, "rm")
     schedules = _schedules(session)
-    for schedule in _there(schedules, words):
+    for schedule in _NAMED.all_of(words, schedules.get):
         schedules.delete(schedule.name)
         if schedule.source == "code":
             session.note(f"{schedule.name} is in the code: it is back when a worker with that code starts. To keep it off, pause it")
@@ -90,21 +92,21 @@ def rm(session: Session, words: Words, options: Options) -> int:
 
 def pause(session: Session, words: Words, options: Options) -> int:
     """Plant no more ticks of those that are named."""
-    _only(options, "pause")
+    _NAMED.only(options, "pause")
     return _each(session, words, lambda schedules, name: schedules.pause(name))
 
 
 def resume(session: Session, words: Words, options: Options) -> int:
     """Plant them again."""
-    _only(options, "resume")
+    _NAMED.only(options, "resume")
     return _each(session, words, lambda schedules, name: schedules.resume(name))
 
 
 def run(session: Session, words: Words, options: Options) -> int:
     """Put the jobs of those that are named now."""
-    _only(options, "run")
+    _NAMED.only(options, "run")
     schedules = _schedules(session)
-    handles = [schedules.run(schedule.name) for schedule in _there(schedules, words)]
+    handles = [schedules.run(schedule.name) for schedule in _NAMED.all_of(words, schedules.get)]
     rows: list[Row] = [{"id": handle.id, "queue": handle.queue} for handle in handles]
     if not session.quiet:
         session.out.rows(rows, lambda rows: (row["id"] for row in rows))
@@ -113,14 +115,14 @@ def run(session: Session, words: Words, options: Options) -> int:
 
 def ticks(session: Session, words: Words, options: Options) -> int:
     """The moments to come: of one schedule, of all, or of an expression that is none's yet."""
-    _only(options, "next", "count", "tz")
+    _NAMED.only(options, "next", "count", "tz")
     count, now = options["count"] or 1, session.link.clock.now()
     if len(words) == 1 and (" " in words[0].strip() or words[0].startswith("@")):
         when = cron(words[0], options["tz"] or "UTC")
         found = [(words[0], when.tz, tick) for tick in when.first(count, now)]
     else:
         schedules = _schedules(session)
-        some = _there(schedules, words) if words else schedules.browse()
+        some = _NAMED.all_of(words, schedules.get) if words else schedules.browse()
         found = [(schedule.name, schedule.tz, tick) for schedule in some for tick in _next(schedule, now, count)]
         found.sort(key=lambda one: one[2])
     rows: list[Row] = [{"name": name, "next": iso(tick), "local": _local(tick, tz), "tz": tz} for name, tz, tick in found]
@@ -149,31 +151,12 @@ ACTS: dict[str, Callable[[Session, Words, Options], int]] = {
 
 def _each(session: Session, words: Words, act: Callable[[Schedules, str], Schedule]) -> int:
     schedules = _schedules(session)
-    _print(session, [act(schedules, schedule.name) for schedule in _there(schedules, words)])
+    _print(session, [act(schedules, schedule.name) for schedule in _NAMED.all_of(words, schedules.get)])
     return DONE
 
 
 def _schedules(session: Session) -> Schedules:
     return Schedules(session.link)
-
-
-def _only(options: Options, action: str, *allowed: str) -> None:
-    """Refuse options that mean nothing here."""
-    for name, value in options.items():
-        if value and name not in allowed:
-            shown = {"headers": "header", "catch_up": "catch-up"}.get(name, name)
-            raise Failure(USAGE, f"--{shown} means nothing to schedule {action}; nothing was done. See: ropeway schedule --help")
-
-
-def _there(schedules: Schedules, names: Sequence[str]) -> list[Schedule]:
-    """All of these, or Failure before anything is done."""
-    if not names:
-        raise Failure(USAGE, "which schedule? Give its name; nothing was done. See: ropeway schedule ls")
-    return [schedules.get(name) or _missing(name) for name in dict.fromkeys(names)]
-
-
-def _missing(name: str) -> Schedule:
-    raise Failure(NOTHING, f"there is no schedule {name[:80]!r}; nothing was done. See: ropeway schedule ls")
 
 
 def _print(session: Session, schedules: Sequence[Schedule], *, empty: str = "") -> None:

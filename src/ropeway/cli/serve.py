@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .opening import introspect_option
 from .params import pass_session
 from .root import verb
 from .session import Session
@@ -15,7 +16,9 @@ ropeway serve -b 0.0.0.0:8765 --token-file tokens.toml --cert cert.pem --key key
 
 
 @verb("serve", example=EXAMPLE)
-@click.option("-b", "--bind", default="127.0.0.1:8765", show_default=True, metavar="ADDR", help="HOST:PORT, [IPv6]:PORT, or unix:PATH.")
+@click.option(
+    *("-b", "--bind"), default="127.0.0.1:8765", show_default=True, metavar="ADDR", help="HOST:PORT, [IPv6]:PORT, unix:PATH, or systemd."
+)
 @click.option("--token-file", metavar="FILE", default="", help="Who may do what. Without it: one token, made at the first start.")
 @click.option("--no-auth", is_flag=True, help="Ask for no token. Only on loopback or a unix socket.")
 @click.option("--read-only", is_flag=True, help="Allow looking, and nothing else.")
@@ -23,6 +26,15 @@ ropeway serve -b 0.0.0.0:8765 --token-file tokens.toml --cert cert.pem --key key
 @click.option("--key", metavar="FILE", default="", help="Its key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front does TLS; its X-Forwarded headers are believed.")
 @click.option("--host-name", "names", multiple=True, metavar="NAME", help="A name by which clients reach it, beside its address.")
+@click.option(
+    "--connections",
+    type=click.IntRange(2, 100_000),
+    default=4000,
+    show_default=True,
+    metavar="N",
+    help="So many at once; half from one address.",
+)
+@introspect_option
 @pass_session
 def serve_command(
     session: Session,
@@ -34,6 +46,7 @@ def serve_command(
     key: str,
     behind_proxy: bool,
     names: tuple[str, ...],
+    connections: int,
 ) -> int:
     """Serve the store over HTTP, so that any language and any host can use it.
 
@@ -41,4 +54,4 @@ def serve_command(
     """
     from .serving import serve
 
-    return serve(session, bind, token_file, no_auth, read_only, cert, key, behind_proxy, names)
+    return serve(session, bind, token_file, no_auth, read_only, cert, key, behind_proxy, names, connections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..broker import Broker
 from ..config import state_folder
 from ..errors import ConfigError
+from ..log import setup
 from .output import say
 from .session import Session
 from .verdict import DONE
@@ -20,6 +21,7 @@ def serve(
     key: str,
     behind_proxy: bool,
     names: tuple[str, ...],
+    connections: int,
 ) -> int:
     """Serve until stopped; the exit code."""
     try:
@@ -28,6 +30,7 @@ def serve(
         from ..server.running import serve as run
     except ImportError as error:
         raise ConfigError(f"the server needs {error.name}, which is not installed; type: pip install 'ropeway[server]'") from None
+    setup(level="error" if session.quiet else "debug" if session.verbose else None)
     at = address(bind)
     check(at, token_file=token_file, cert=cert, key=key, behind_proxy=behind_proxy, no_auth=no_auth)
     broker, secret = Broker(session.link), ""
@@ -41,7 +44,7 @@ def serve(
 
     def ready(where: str) -> None:
         say(f"serving {broker.url} at {where}")
-        if secret:
+        if secret and not session.quiet:
             say(f"the token, said once and kept in {path}: {secret}")
         elif keys is not None:
             say(f"for the tokens of {path}")
@@ -56,6 +59,7 @@ def serve(
         cert=cert,
         key=key,
         behind_proxy=behind_proxy,
+        connections=connections,
         ready=ready,
     )
     return DONE

@@ -88,6 +88,10 @@ class Session:
         if self._link is not None:
             self._link.close()
 
+    def abandon(self) -> None:
+        """Leave the connection as it is, since closing it would wait for an answer that may never come; the process ends anyway."""
+        self._link = None
+
     def note(self, text: str) -> None:
         """Something for a person, see Output.note."""
         self.out.note(text)

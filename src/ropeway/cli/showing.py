@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..durations import spoken
 from ..ids import check_id
 from ..job import Attempt
+from ..shell.command import CONTENT_TYPE, code_of, folder_of, line_of, names_of
 from ..store import Entry, Query
 from .bodies import preview, put_bytes, size_of, whole_body
 from .clean import clean, clean_bytes, clean_lines
@@ -42,7 +43,7 @@ def show(session: Session, words: Sequence[str], body: str) -> int:
 
 def _row(entry: Entry) -> Row:
     row = job_row(entry)
-    if "body" not in row and "body_base64" not in row:
+    if not {"body", "body_base64", "command"} & row.keys():
         if entry.job.source is None:
             put_bytes(row, "body", whole_body(entry.job))
         else:
@@ -62,7 +63,8 @@ def _numbered(entry: Entry) -> Iterator[tuple[int, Attempt]]:
 
 def _attempt_row(attempt: Attempt, number: int) -> Row:
     row: Row = {"attempt": number, "started": iso(attempt.started), "ended": iso(attempt.ended), "worker": attempt.worker}
-    return row | {"outcome": attempt.outcome, "error": attempt.error, "traceback": attempt.traceback}
+    row |= {"outcome": attempt.outcome, "error": attempt.error, "traceback": attempt.traceback}
+    return row | ({"log": attempt.log} if attempt.log else {})
 
 
 def _text(entry: Entry, now: float, *, full: bool) -> Iterator[str]:
@@ -89,8 +91,20 @@ def _text(entry: Entry, now: float, *, full: bool) -> Iterator[str]:
     if entry.result is not None:
         yield f"result, {clean(entry.result_type)}"
         yield from _indented(clean_bytes(entry.result))
+    if job.content_type == CONTENT_TYPE:
+        yield from _command(entry)
+        return
     yield f"body, {size_of(job):,} bytes, {clean(job.content_type)}"
     yield from _indented(clean_bytes(whole_body(job)) if full else clean(preview(job)))
+
+
+def _command(entry: Entry) -> Iterator[str]:
+    """A shell job: of its variables only the names are shown."""
+    body = whole_body(entry.job)
+    code = code_of(entry)
+    yield "command" if code is None else f"command, exit {code}"
+    yield from _indented(clean(line_of(body)))
+    yield f"in {clean(folder_of(body))}, with {clean(' '.join(names_of(body)) or 'no variables of its own')}"
 
 
 _DUE = {"running": "leased", "dead": "died", "done": "forgotten"}
@@ -106,6 +120,9 @@ def _attempt_text(attempt: Attempt, number: int, now: float) -> Iterator[str]:
     yield f"  {clean(attempt.error)}"
     if attempt.traceback:
         yield from _indented(clean_lines(attempt.traceback))
+    if attempt.log:
+        yield "  its last log lines"
+        yield from _indented(clean_lines(attempt.log))
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .opening import HELP
 from .params import DURATION, SIZE, complete_queue, duration_option, pass_session
 from .root import Verb, verb
 from .session import Session
@@ -13,6 +14,7 @@ from .session import Session
 EXAMPLE = """\
 ropeway work thumbs -j 4 -- convert {} -resize 200x200 thumbs.png
 ropeway work mails --drain -- ./send-mail                     # the body on stdin; end when nothing is left
+ropeway work builds --allow-commands -j 4                     # the command lines that ropeway run puts
 ropeway work --app shop:broker critical '*' '!low' -j 8       # the tasks that shop.py registers"""
 
 
@@ -62,6 +64,9 @@ class WorkVerb(Verb):
 @click.option("--background", is_flag=True, help="Detach from the terminal; prints the pid once the workers run.")
 @click.option("--pidfile", metavar="FILE", help="Write the pid there; refuse to start beside a living one.")
 @click.option("--log", metavar="FILE", help="With --background: where output goes.")
+@click.option("--allow-commands", is_flag=True, help="Also run the command lines that ropeway run puts: whoever can put one runs it here.")
+@click.option("--attend", is_flag=True, hidden=True, help="The worker that run starts: end when there is nothing to do.")
+@click.option("--introspect", metavar="ADDR", help=HELP)
 @click.option("--lifeline", type=int, hidden=True, help="The descriptor that leads to the supervisor.")
 @click.option("--progress", is_flag=True, help="Show a running count on the terminal.")
 @click.pass_context

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
 from ..log import setup
 from ..retry import Retry
+from .opening import opened, shown_anyway
 from .output import is_terminal
 from .params import default_queue
 from .session import Session
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ..broker import Broker
     from ..link import Link
     from ..worker import CommandRunner, Worker
+    from ..worker.shell import ShellRunner
 
 
 def work(session: Session, command: list[str] | None, options: dict[str, Any]) -> int:
@@ -25,10 +28,19 @@ def work(session: Session, command: list[str] | None, options: dict[str, Any]) -
     _check(command, options)
     if options["poll"] == 0:
         options |= {"poll": None, "drain": True}
+    if options["attend"]:
+        from .attending import attend
+
+        setup()
+        return attend(session, options["queues"][0])
     from .manning import detached, run_one, supervise, wants_supervisor
 
     supervised = wants_supervisor(session, options)
-    with detached(options) as started:
+    with detached(options) as started, ExitStack() as stack:
+        if options["introspect"]:
+            stack.callback(opened(options["introspect"], quiet=bool(session.quiet)).close)
+        elif not supervised:
+            shown_anyway(stack)
         setup(level="error" if session.quiet else "debug" if session.verbose else None)
         if supervised:
             return supervise(session, options, started)
@@ -56,6 +68,8 @@ def _worker(session: Session, command: list[str] | None, options: dict[str, Any]
         broker.link.url = _polled(broker.link.url, options["poll"])
         pool = options["pool"] or broker.config.worker.options().get("pool")
         at_once = options["concurrency"] or (options["jobs"] if pool == "process" else None)
+        if options["allow_commands"]:
+            more["commands"] = _shell(session)
         more |= {name: value for name, value in (("pool", options["pool"]), ("concurrency", at_once)) if value}
         return broker.worker(*patterns, **more), broker.link
     from ..worker import Worker
@@ -64,7 +78,10 @@ def _worker(session: Session, command: list[str] | None, options: dict[str, Any]
     split(patterns)
     if options["jobs"] is not None:
         more["concurrency"] = options["jobs"]
-    settings = {**session.config.worker.options(), **more, "pool": _runner(command or [], options)}
+    shell = _shell(session) if options["allow_commands"] else None
+    settings = {**session.config.worker.options(), **more, "pool": _runner(command, options) if command else shell}
+    if shell is not None:
+        settings["commands"] = shell
     settings.setdefault("concurrency", 1)
     session.link.url = _polled(session.link.url, options["poll"])
     return Worker(session.link, None, patterns, **settings), session.link
@@ -80,18 +97,22 @@ def _polled(url: str, poll: float | None) -> str:
 
 
 def _check(command: list[str] | None, options: dict[str, Any]) -> None:
-    if bool(command) == bool(options["app"]):
+    if command and options["app"]:
+        raise Failure(USAGE, "work what? Give a command behind -- or --app MODULE:BROKER, not both; nothing was started")
+    if not command and not options["app"] and not options["allow_commands"]:
         raise Failure(
             USAGE,
-            "work what? Give a command behind -- or --app MODULE:BROKER, not both; nothing was started"
-            if command
-            else "work what? Give a command (ropeway work mails -- ./send-mail) or --app MODULE:BROKER; nothing was started",
+            "work what? Give a command (ropeway work mails -- ./send-mail), --app MODULE:BROKER, or --allow-commands; nothing was started",
         )
-    if command and (wrong := [name for name in ("pool", "concurrency", "reload", "max_memory", "max_jobs_per_child") if options[name]]):
+    if not options["app"] and (
+        wrong := [name for name in ("pool", "concurrency", "reload", "max_memory", "max_jobs_per_child") if options[name]]
+    ):
         raise Failure(USAGE, f"--{wrong[0].replace('_', '-')} is for tasks, and so for --app; nothing was started")
     own = [name for name in ("feed", "persistent", "timeout") if options[name]]
-    if options["app"] and own:
+    if own and not command:
         shown = options["feed"] if own[0] == "feed" else own[0]
+        if not options["app"]:
+            raise Failure(USAGE, f"--{shown} is for a command behind --: each command line has its own; nothing was started")
         raise Failure(USAGE, f"--{shown} is for commands: a task says so where it is registered; nothing was started")
 
 
@@ -99,6 +120,14 @@ def _runner(command: list[str], options: dict[str, Any]) -> CommandRunner:
     from ..worker import CommandRunner
 
     return CommandRunner(command, feed=options["feed"], timeout=options["timeout"], persistent=options["persistent"])
+
+
+def _shell(session: Session) -> ShellRunner:
+    from ..worker.shell import ShellRunner
+    from .own import outputs
+
+    session.store.queues()  # the folder is there from now on, if it is one
+    return ShellRunner(outputs(session, make=True))
 
 
 def _broker(session: Session, where: str) -> Broker:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..job import Job
+from ..source import chunks_of
 from ..store import Lent
-from .bodies import chunks_of, put_bytes, size_of, whole_body
+from .bodies import put_bytes, size_of, whole_body
 from .clean import clean, clean_bytes
 from .output import Row
 from .session import Session

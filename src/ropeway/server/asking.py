@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect
 
+from ..calls.wire import TRACE, TRACE_STATE, trace_context
 from ..durations import seconds
 from ..errors import BadValue
 from ..names import shown
@@ -19,25 +19,29 @@ BODY_LIMIT = 1 << 20
 BATCH = 1000  # jobs, receipts or ids in one request
 
 T = TypeVar("T")
+_TRACE, _TRACE_STATE = TRACE.lower().encode(), TRACE_STATE.lower().encode()
 
 
 async def body(call: Call, limit: int = BODY_LIMIT) -> bytes:
     """The whole body, refused with 413 as soon as it is known to be over the limit."""
-    if call.headers.get("content-encoding", "identity") != "identity":
+    heads = call.heads
+    if heads.get(b"content-encoding", b"identity") != b"identity":
         raise Refusal(415, "a body is taken as it is, not compressed; nothing was done")
-    length = call.headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length) > limit:
-        raise Refusal(413, f"a body of {shown(length)} bytes is over the limit of {limit}; nothing was done")
+    length = heads.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > limit:
+        raise Refusal(413, f"a body of {shown(length.decode('latin-1'))} bytes is over the limit of {limit}; nothing was done")
     parts, size = [], 0
-    try:
-        async for part in call.stream():
-            size += len(part)
-            if size > limit:
-                raise Refusal(413, f"the body is over the limit of {limit} bytes; nothing was done")
-            parts.append(part)
-    except ClientDisconnect:
-        raise Refusal(400, "the body ended before its end; nothing was done") from None
-    return b"".join(parts)
+    while True:
+        message = await call.receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the body ended before its end; nothing was done")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise Refusal(413, f"the body is over the limit of {limit} bytes; nothing was done")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def json(call: Call, kind: type[T], limit: int = BODY_LIMIT) -> T:
@@ -55,6 +59,8 @@ async def json(call: Call, kind: type[T], limit: int = BODY_LIMIT) -> T:
 def query(call: Call, known: Collection[str]) -> dict[str, str]:
     """The query, each name at most once and none that is not known."""
     out: dict[str, str] = {}
+    if not call.scope["query_string"]:
+        return out
     for name, value in call.query_params.multi_items():
         if name not in known or name in out:
             twice = "is given twice" if name in out else "is not known"
@@ -68,6 +74,22 @@ def number(text: str, name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         raise BadValue(f"{name} is a whole number from {least} to {most}, not {shown(text)}; nothing was done")
     return int(text)
+
+
+def trace(call: Call) -> dict[str, str]:
+    """The headers by which the request is followed (W3C trace context), for the jobs that it puts; nothing of what is none."""
+    heads = call.heads
+    parent = heads.get(_TRACE)
+    if parent is None:
+        return {}
+    return trace_context(parent.decode("latin-1"), heads.get(_TRACE_STATE, b"").decode("latin-1") or None)
+
+
+def flag(text: str, name: str) -> bool:
+    """true or false."""
+    if text not in ("true", "false"):
+        raise BadValue(f"{name} is true or false, not {shown(text)}; nothing was done")
+    return text == "true"
 
 
 def span(text: str, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -15,7 +16,9 @@ from ..names import check_name, shown
 from . import asking
 from .doors import Call, Door
 from .grants import Role
+from .lending import patiently
 from .problems import Refusal
+from .stopping import Stopping
 
 LONGEST = 300.0  # seconds that a caller may wait
 
@@ -27,7 +30,12 @@ class Arguments(Struct, forbid_unknown_fields=True):
     kwargs: dict[str, Any] = {}
 
 
-def doors(broker: Broker) -> list[Door]:
+async def _told(asked: Coroutine[Any, Any, Any]) -> tuple[Any]:
+    """What a call returns, told from no answer."""
+    return (await asked,)
+
+
+def doors(broker: Broker, stopping: Stopping) -> list[Door]:
     """The doors of this family."""
 
     async def call(call: Call) -> Response:
@@ -39,9 +47,12 @@ def doors(broker: Broker) -> list[Door]:
         if not 0 < timeout <= LONGEST:
             raise BadValue(f"timeout is above 0 and at most {LONGEST:g} s; nothing was done")
         what = await asking.json(call, Arguments)
-        value = await broker.acall(task, what.args, what.kwargs, queue=queue, timeout=timeout)
+        asked = broker.acall(task, what.args, what.kwargs, queue=queue, timeout=timeout, headers=asking.trace(call))
+        answered = await patiently(call, _told(asked), stopping)
+        if answered is None:
+            raise Refusal(503, f"the server stops; it is unknown whether {task} has run")
         try:
-            answer = msgspec.json.encode(value)
+            answer = msgspec.json.encode(answered[0])
         except (TypeError, ValueError, OverflowError, RecursionError):
             raise Refusal(422, f"task {task} answered what JSON cannot carry; it has run") from None
         return Response(answer, media_type="application/json")

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, WebSocketRoute
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
@@ -31,6 +30,18 @@ class Passed(HTTPConnection):
         """The queue that its path names."""
         name: str = self.path_params["q"]
         return name
+
+    @property
+    def heads(self) -> dict[bytes, bytes]:
+        """The headers as they came, the last of each name; read once."""
+        known: dict[bytes, bytes] | None = self.scope.get("ropeway.heads")
+        if known is None:
+            known = self.scope["ropeway.heads"] = dict(self.scope["headers"])
+        return known
+
+    def which(self, **what: object) -> None:
+        """For the audit record: what the request is about, where its path does not say it."""
+        self.scope["ropeway.which"] = {name: value for name, value in what.items() if value}
 
 
 class Call(Passed, Request):
@@ -57,31 +68,75 @@ class Door(NamedTuple):
     changes: bool = True  # whether it changes anything: then it is recorded, and the Origin is looked at
 
 
+REMEMBERED = 1000  # paths
+LONG = 300  # characters of a path that is not worth it
+
+
 class Table:
-    """All doors, matched in their order."""
+    """All doors, found by the words of their paths: what a request costs does not grow with the doors. A word that stands in a path as it
+    is goes before a `{name}`, which is any word but an empty one."""
 
     def __init__(self, doors: Sequence[Door]) -> None:
         self.doors = tuple(doors)
-        self._routes = [(door, _route(door)) for door in doors]
+        self._root = _Node()
+        self._found: dict[tuple[str, str], tuple[Door, dict[str, str]]] = {}  # paths that were asked for lately
+        for door in self.doors:
+            names, node = [], self._root
+            for word in door.path.split("/")[1:]:
+                if word.startswith("{"):
+                    names.append(word[1:-1])
+                    node.any = node = node.any or _Node()
+                else:
+                    node = node.words.setdefault(word, _Node())
+            for method in (door.method, "HEAD") if door.method == "GET" else (door.method,):
+                node.doors.setdefault(method, (door, tuple(names)))
 
     def find(self, scope: Scope) -> tuple[Door, dict[str, str]] | list[str]:
         """The door and what its path says; or the methods that this path knows, none when there is no such path."""
-        methods = []
-        for door, route in self._routes:
-            match, child = route.matches(scope)
-            if match is Match.FULL:
-                return door, child["path_params"]
-            if match is Match.PARTIAL:
-                methods.append(door.method)
-        return methods
+        method = SOCKET if scope["type"] == "websocket" else scope["method"]
+        known: list[str] = []
+        path, above = scope["path"], scope.get("root_path", "")
+        if not above and (found := self._found.get((method, path))) is not None:
+            return found[0], found[1].copy()
+        if above and (path == above or path.startswith(f"{above}/")):
+            path = path[len(above) :] or "/"  # mounted into another application
+        if not path.startswith("/"):
+            return known
+        found = _walk(self._root, path.split("/"), 1, (), method, known)
+        if found is not None and not above and len(path) < LONG:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()  # by the names of many queues, or by somebody who tries to fill it: all come again
+            self._found[method, path] = found[0], found[1].copy()
+        return found or known
 
     def __iter__(self) -> Iterator[Door]:
         return iter(self.doors)
 
 
-def _route(door: Door) -> Route | WebSocketRoute:
-    return WebSocketRoute(door.path, _unused) if door.method == SOCKET else Route(door.path, _unused, methods=[door.method])
+class _Node:
+    """What may follow here."""
+
+    __slots__ = ("any", "doors", "words")
+
+    def __init__(self) -> None:
+        self.words: dict[str, _Node] = {}
+        self.any: _Node | None = None
+        self.doors: dict[str, tuple[Door, tuple[str, ...]]] = {}
 
 
-async def _unused(request: Request) -> Response:
-    raise AssertionError(f"{request.url.path} is only matched, never called")
+def _walk(
+    node: _Node, words: list[str], at: int, values: tuple[str, ...], method: str, known: list[str]
+) -> tuple[Door, dict[str, str]] | None:
+    if at == len(words):
+        if (found := node.doors.get(method)) is None:
+            known += node.doors
+            return None
+        return found[0], dict(zip(found[1], values, strict=True))
+    word = words[at]
+    if (exact := node.words.get(word)) is not None:
+        there = _walk(exact, words, at + 1, values, method, known)
+        if there or known:
+            return there  # a path that stands in the table as it is means nothing else, whatever the method
+    if word and node.any is not None:
+        return _walk(node.any, words, at + 1, (*values, word), method, known)
+    return None

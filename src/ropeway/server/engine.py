@@ -22,19 +22,23 @@ from ..names import check_name, is_ended, shown
 from ..store import Entry, Feature, Holder, Lent, Query, Store
 from ..stores.remote.words import IN_COMMIT, KIND, LIMIT, PATH, VERBS, About, Told, arguments, encode
 from . import asking
+from .answers import Answer
 from .doors import Call, Door
 from .grants import Grant, Role
 from .problems import Refusal, problem_of
 from .stopping import Stopping
+from .veil import Veil
 
+LISTEN = "listen/"  # notes of the processes that listen to topics (buses/stream.py): with the secrets by which one speaks to them
+_KIND = KIND.encode()
 WAITERS = 2000  # who may wait at once; each has a thread, which sleeps
 ROLES = {
-    "put": Role.PRODUCE,
+    **dict.fromkeys(("put", "publish"), Role.PRODUCE),
     **dict.fromkeys(("claim", "pick", "ack", "nack", "bury", "extend"), Role.CONSUME),
     **dict.fromkeys(("bring", "requeue", "delete", "pause", "limit", "drop"), Role.OPERATE),
 }
 # Notes by the beginning of their key: who may write them beside operators.
-NOTES = {"worker": Role.CONSUME, "progress": Role.CONSUME, "reply": Role.PRODUCE, "cancel": Role.PRODUCE}
+NOTES = {"worker": Role.CONSUME, "history": Role.CONSUME, "progress": Role.CONSUME, "reply": Role.PRODUCE, "cancel": Role.PRODUCE}
 
 
 def doors(broker: Broker, stopping: Stopping) -> list[Door]:
@@ -65,6 +69,7 @@ class Desk:
         self._broker = broker
         self._side = facade(broker.link)
         self._stopping = stopping
+        self._veil = Veil.of(broker)
         self._waiters: ThreadPoolExecutor | None = None
 
     @property
@@ -118,7 +123,7 @@ class Desk:
         if verb == "extend":
             return await self._side.settle(verb, *given)
         answer = await asyncio.to_thread(self._run, self.store, verb, given)
-        return seen(grant, verb, answer)
+        return self._veil.entries(grant, seen(grant, verb, answer), given[0].text) if verb == "browse" else seen(grant, verb, answer)
 
     def _run(self, store: Store, verb: str, given: Any) -> Any:
         """One verb, blocking; its answer as it travels."""
@@ -138,6 +143,8 @@ class Desk:
             return list(getattr(store, verb)(*given))
         if verb == "browse":
             return [_beside(entry) for entry in store.browse(*given)]
+        if verb == "publish":
+            return store.bus.publish(*given)
         return list(store.check()) if verb == "check" else getattr(store, verb)(*given)
 
     # -- waiting
@@ -221,6 +228,8 @@ class Desk:
         if not found:
             raise Refusal(404, f"there is no job {job_id} in {queue}")
         job = found[0].job
+        if not call.grant.may(Role.CONSUME, queue) and self._veil.lies(call.grant, queue):
+            raise Refusal(403, f"this token has no right to the bodies of {queue}: it may neither take its jobs nor do everything there")
         if job.source is None:
             return Response(job.body, media_type="application/octet-stream")
         return FileResponse(job.source.path(), media_type="application/octet-stream")
@@ -237,6 +246,8 @@ def reaches(grant: Grant, queue: str, *roles: Role) -> bool:
 def allow(grant: Grant, verb: str, given: Any) -> None:
     """Refusal unless the grant reaches every queue that the arguments name. Receipts name none: having one is the proof."""
     role = ROLES.get(verb)
+    if verb in ("note", "forget") and str(given[0]).startswith(LISTEN):
+        raise Refusal(403, "who listens to topics is nobody's business over HTTP; nothing was done")
     if verb == "note" or verb == "forget":
         own = NOTES.get(str(given[0]).partition("/")[0])
         if not grant.may(Role.OPERATE) and not (own is not None and grant.may(own)):
@@ -256,6 +267,8 @@ def allow(grant: Grant, verb: str, given: Any) -> None:
 def _names(verb: str, given: Any) -> Iterable[str]:
     if verb == "put":
         return {job.queue for job in given[0]}
+    if verb == "publish":
+        return {message.topic for message in given[0]}
     if verb == "bring":
         return {entry.job.queue for entry in given[0]}
     if verb in ("claim", "pause", "limit", "drop"):
@@ -269,6 +282,8 @@ def _names(verb: str, given: Any) -> Iterable[str]:
 
 def seen(grant: Grant, verb: str, answer: Any) -> Any:
     """What of an answer the grant may see."""
+    if verb == "notes":
+        return {key: value for key, value in answer.items() if not key.startswith(LISTEN)}
     if verb == "queues":
         return [name for name in answer if reaches(grant, name)]
     if verb == "counts":
@@ -282,7 +297,7 @@ def seen(grant: Grant, verb: str, answer: Any) -> Any:
 
 
 async def _message(call: Call) -> bytes:
-    if call.headers.get("content-type") != KIND:
+    if call.heads.get(b"content-type") != _KIND:
         raise Refusal(415, f"send {KIND}; nothing was done")
     return await asking.body(call, LIMIT)
 
@@ -305,7 +320,7 @@ def _line(data: bytes) -> list[tuple[str, Any]]:
 
 
 def _packed(answer: Any) -> Response:
-    return Response(encode(answer), media_type=KIND)
+    return Answer(encode(answer), kind=_KIND)
 
 
 def _lent(lent: Lent | None, before: float) -> Lent | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -57,6 +58,7 @@ class Grant(Struct, frozen=True):
         return [queue for queue in queues if self.may(role, queue)]
 
 
+@lru_cache(10_000)
 def _fits(patterns: tuple[str, ...], queue: str) -> bool:
     if any(pattern.startswith("!") and fnmatchcase(queue, pattern[1:]) for pattern in patterns):
         return False

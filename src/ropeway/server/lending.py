@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,7 @@ LONGEST_POLL = 300.0  # seconds that one request may wait
 SHORTEST_LEASE = 1.0
 
 Span = float | str
+T = TypeVar("T")
 
 
 class AckRow(Struct, forbid_unknown_fields=True):
@@ -74,7 +75,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         wait = asking.span(given.get("wait", "0"), "wait")
         if lease < SHORTEST_LEASE or wait > LONGEST_POLL:
             raise BadValue(f"a lease is at least {SHORTEST_LEASE:g} s, a wait at most {LONGEST_POLL:g} s; nothing was claimed")
-        lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping, side.give_back)
+        lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
         if not lents:
             return Response(status_code=204)
         return said([job_row(lent) for lent in lents])
@@ -111,25 +112,36 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
     ]
 
 
-async def patiently(
-    call: Call, asked: Coroutine[Any, Any, list[Lent]], stopping: Stopping, give_back: Callable[[list[Lent]], None]
-) -> list[Lent]:
-    """Wait for a claim as long as its client and this server do. What comes too late is given back, uncounted: by the facade when its
-    task is cancelled, and here when it came in the moment in which the client left."""
-    claiming = asyncio.ensure_future(asked)
-    leaving, stop = asyncio.ensure_future(_gone(call)), asyncio.ensure_future(stopping.wait())
+async def patiently(call: Call, asked: Coroutine[Any, Any, T], stopping: Stopping) -> T | None:
+    """Wait for what is asked of the store as long as its client and this server do; None when the server stops. A claim that comes too
+    late goes back, uncounted: the facade does it when the task that awaits it is cancelled, in the moment of its coming too.
+
+    It is awaited by the request's own task, which whoever ends the waiting cancels: an answer goes straight to who writes it."""
+    task = asyncio.current_task()
+    assert task is not None
+    leaving = asyncio.ensure_future(_gone(call))
+    ended = False
+
+    def end(_: object = None) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            task.cancel()
+
+    leaving.add_done_callback(end)
     try:
-        await asyncio.wait((claiming, leaving, stop), return_when=asyncio.FIRST_COMPLETED)
+        with stopping.telling(end):
+            answer = await asked
+    except asyncio.CancelledError:
+        if not ended or task.uncancel():  # somebody else has cancelled it
+            raise
         if leaving.done():
-            if claiming.done() and not claiming.exception():
-                give_back(claiming.result())
-            raise Refusal(400, "the client has gone; nothing stays claimed")
-        return claiming.result() if claiming.done() else []
+            raise Refusal(400, "the client has gone; nothing stays claimed") from None
+        return None
     finally:
+        leaving.remove_done_callback(end)
         leaving.cancel()
-        stop.cancel()
-        if not claiming.done():
-            claiming.cancel()
+    return answer
 
 
 async def _gone(call: Call) -> None:

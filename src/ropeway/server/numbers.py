@@ -1,132 +1,123 @@
-"""Numbers for those who watch: Prometheus, health, and plain lines of text."""
+"""Numbers for those who watch: Prometheus, health, plain lines of text, and one report of everything."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from threading import Lock
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
 
 from ..broker import Broker
 from ..errors import RopewayError
-from ..events import Event
+from ..failure import one_line
+from ..metrics import CONTENT_TYPE, STATES
+from ..report import report
 from ..store import Counts
+from ..worker.fleet.members import present
 from . import asking
 from .answers import said
+from .counting import Till
 from .doors import Call, Door
-from .grants import Grant, Role
+from .exposing import Seen, exposition
+from .fleetwide import Fleetwide
+from .grants import Role
 
-STATES = ("ready", "delayed", "running", "dead", "done")
+log = logging.getLogger("ropeway.server")
 
-
-class Tally:
-    """What this server has seen happen since it started: one counter for each queue and verb, fed by the events of its connection."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._lock = Lock()
-        self.events: dict[tuple[str, str], int] = {}
-        self.seconds: dict[str, float] = {}
-        self.calls: dict[str, int] = {}
-        self.failed: dict[str, int] = {}
-        broker.on(self.see)
-
-    def see(self, event: Event) -> None:
-        with self._lock:
-            key = (event.name, event.queue)
-            self.events[key] = self.events.get(key, 0) + (0 if event.error else event.count)
-            self.seconds[event.name] = self.seconds.get(event.name, 0.0) + event.seconds
-            self.calls[event.name] = self.calls.get(event.name, 0) + 1
-            if event.error:
-                self.failed[event.name] = self.failed.get(event.name, 0) + 1
+PATIENCE = 5.0  # seconds for the store to answer one who asks whether it does
 
 
 def doors(broker: Broker) -> list[Door]:
     """The doors of this family."""
-    tally = Tally(broker)
-    started = broker.link.clock.boot()
+    seen, fleet, probe = Seen(broker), Fleetwide(broker.link), Probe(broker)
+    Till(broker)
 
     async def healthz(_: Call) -> Response:
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_: Call) -> Response:
-        try:
-            await asyncio.wait_for(broker.aqueues(), 5.0)
-        except (RopewayError, TimeoutError):
-            return Response("the store does not answer\n", 503, media_type="text/plain")
-        return Response("ready\n", media_type="text/plain")
+        why = await probe.ask()
+        return Response(f"not ready: {why}\n" if why else "ready\n", 503 if why else 200, media_type="text/plain")
 
     async def metrics(call: Call) -> Response:
         asking.query(call, ())
-        counts = await _seen(broker, call)
-        now = broker.link.clock.now()
-        lines = [*_depths(counts, now), *_tallied(tally, call.grant)]
-        return Response("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+        text = await asyncio.to_thread(exposition, broker.link, seen, fleet, lambda queue: call.grant.may(Role.OBSERVE, queue))
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     async def lines(call: Call) -> Response:
         asking.query(call, ())
-        counts = await _seen(broker, call)
+        counts = await _counts(broker, call)
         totals = {state: sum(getattr(one, state) for one in counts.values()) for state in STATES}
         rows = [f"{state} {number}" for state, number in totals.items()]
         rows += [f"{name}.{state} {getattr(one, state)}" for name, one in counts.items() for state in STATES]
+        rows += await asyncio.to_thread(_as_resque, broker, counts, fleet, lambda queue: call.grant.may(Role.OBSERVE, queue))
         return Response("\n".join(rows) + "\n", media_type="text/plain")
 
     async def stats(call: Call) -> Response:
         asking.query(call, ())
-        counts = await _seen(broker, call)
-        totals = {state: sum(getattr(one, state) for one in counts.values()) for state in STATES}
-        seen = {
-            name: sum(count for (verb, _), count in tally.events.items() if verb == name)
-            for name in ("put", "claim", "ack", "nack", "bury")
-        }
-        row: dict[str, Any] = {"url": broker.url, "uptime": broker.link.clock.boot() - started, "totals": totals, "since_start": seen}
-        return said(row)
+        told: dict[str, Any] = {"url": broker.url, "uptime": seen.uptime()}
+        told |= await asyncio.to_thread(report, broker.link, lambda queue: call.grant.may(Role.OBSERVE, queue))
+        told |= {"totals": told["jobs"], "since_start": seen.since_start()}
+        return said(told)
 
     return [
         Door("GET", "/healthz", None, healthz, open=True, says="Whether the server lives", changes=False),
-        Door("GET", "/readyz", None, readyz, open=True, says="Whether its store answers", changes=False),
+        Door("GET", "/readyz", None, readyz, open=True, says="Whether its store answers, and if not, why", changes=False),
         Door("GET", "/metrics", Role.OBSERVE, metrics, says="Numbers for Prometheus", changes=False),
-        Door("GET", "/stats.txt", Role.OBSERVE, lines, says="The same for those who grep", changes=False),
-        Door("GET", "/v1/stats", Role.OBSERVE, stats, says="Totals, and what happened since the start", changes=False),
+        Door("GET", "/stats.txt", Role.OBSERVE, lines, says="Depths, for those who grep", changes=False),
+        Door(
+            "GET", "/v1/stats", Role.OBSERVE, stats, says="One report: jobs, fleet, workers, queues, rates and percentiles", changes=False
+        ),
     ]
 
 
-async def _seen(broker: Broker, call: Call) -> dict[str, Counts]:
+class Probe:
+    """Asks whether the store answers: one question at a time, however many want to know. Anybody may ask, so what exactly the store has
+    said stands in the log, and not in the answer."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._asked: asyncio.Task[list[str]] | None = None
+        self._why = ""
+
+    async def ask(self) -> str:
+        """Why the store is of no use at the moment; nothing when it is."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.ensure_future(self._broker.aqueues())
+            self._asked.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # perhaps nobody waits any more
+        why, more = "", ""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._asked), PATIENCE)
+        except TimeoutError:
+            why = f"the store has not answered for {PATIENCE:g} s"
+        except RopewayError as error:
+            why, more = f"the store failed ({type(error).__name__}); the log of the server says how", f": {one_line(error)}"
+        if why != self._why:
+            self._why = why
+            if why:
+                log.warning("not ready: %s%s", why, more)
+            else:
+                log.info("ready again")
+        return why
+
+
+def _as_resque(broker: Broker, counts: dict[str, Counts], fleet: Fleetwide, may_see: Callable[[str], bool]) -> list[str]:
+    """The lines of Resque's stats.txt, so that what reads those goes on; a + says that the number is a counter."""
+    ends = [sums for (queue, _), sums in fleet.totals().items() if may_see(queue)]
+    waiting = {name: one.ready + one.delayed for name, one in counts.items()}
+    there = present(broker.store)
+    return [
+        f"resque.pending={sum(waiting.values())}",
+        f"resque.processed+={sum(sums.done + sums.failed + sums.dead for sums in ends)}",
+        f"resque.failed+={sum(sums.failed + sums.dead for sums in ends)}",
+        f"resque.workers={len(there)}",
+        f"resque.working={len([one for one in there if one.running])}",
+        *(f"queues.{name}={number}" for name, number in waiting.items()),
+    ]
+
+
+async def _counts(broker: Broker, call: Call) -> dict[str, Counts]:
     counts = await broker.acounts()
     return {name: counts[name] for name in call.grant.seen(list(counts)) if not name.startswith("_")}
-
-
-def _depths(counts: dict[str, Counts], now: float) -> Iterable[str]:
-    yield "# HELP ropeway_jobs Jobs by queue and state."
-    yield "# TYPE ropeway_jobs gauge"
-    for name, one in counts.items():
-        for state in STATES:
-            yield f'ropeway_jobs{{queue="{name}",state="{state}"}} {getattr(one, state)}'
-    yield "# HELP ropeway_oldest_seconds How long the job that is due first has waited."
-    yield "# TYPE ropeway_oldest_seconds gauge"
-    for name, one in counts.items():
-        yield f'ropeway_oldest_seconds{{queue="{name}"}} {max(0.0, now - one.oldest) if one.oldest is not None else 0:.3f}'
-    yield "# HELP ropeway_stopped Whether a switch of the queue is off."
-    yield "# TYPE ropeway_stopped gauge"
-    for name, one in counts.items():
-        yield f'ropeway_stopped{{queue="{name}",switch="put"}} {int(one.put_stopped is not None)}'
-        yield f'ropeway_stopped{{queue="{name}",switch="claim"}} {int(one.claim_stopped is not None)}'
-
-
-def _tallied(tally: Tally, grant: Grant) -> Iterable[str]:
-    yield "# HELP ropeway_events_total Jobs that went through this server, by verb and queue."
-    yield "# TYPE ropeway_events_total counter"
-    for (verb, queue), count in sorted(tally.events.items()):
-        if queue and not grant.may(Role.OBSERVE, queue):
-            continue
-        yield f'ropeway_events_total{{verb="{verb}",queue="{queue}"}} {count}'
-    yield "# HELP ropeway_store_seconds Time spent in calls of the store."
-    yield "# TYPE ropeway_store_seconds summary"
-    for verb in sorted(tally.calls):
-        yield f'ropeway_store_seconds_sum{{verb="{verb}"}} {tally.seconds[verb]:.6f}'
-        yield f'ropeway_store_seconds_count{{verb="{verb}"}} {tally.calls[verb]}'
-    yield "# HELP ropeway_store_failures_total Calls of the store that failed."
-    yield "# TYPE ropeway_store_failures_total counter"
-    for verb, count in sorted(tally.failed.items()):
-        yield f'ropeway_store_failures_total{{verb="{verb}"}} {count}'

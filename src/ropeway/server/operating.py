@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from starlette.responses import Response
 
+from .. import sweep as sweeping
 from ..broker import Broker
 from ..errors import BadValue
 from ..ids import check_id
-from ..job import State
+from ..job import WAITING, State
 from ..names import check_name, shown
 from ..store import Query
+from ..sweep import Sweep
 from . import asking
 from .answers import said
 from .asking import BATCH
@@ -31,16 +33,19 @@ class Switch(Struct, forbid_unknown_fields=True):
 
 
 class Which(Struct, forbid_unknown_fields=True):
-    """Jobs by id, or by filter. `to`: for move."""
+    """Jobs by id, or by filter. `to`: for move. `limit`, `after`: of those that fit, so many and no more, behind that cursor."""
 
     ids: list[str] = []
     queue: str = ""
     state: str = ""
     task: str = ""
     key: str = ""
+    lane: str = ""
     error: str = ""
     q: str = ""
     to: str = ""
+    limit: int | None = None
+    after: str = ""
 
 
 def doors(broker: Broker) -> list[Door]:
@@ -49,6 +54,7 @@ def doors(broker: Broker) -> list[Door]:
 
     async def pause(call: Call) -> Response:
         given = await asking.json(call, Switch)
+        call.which(put=given.put, claim=given.claim, reason=given.reason[:200])
         both = not (given.put or given.claim)  # said nothing: as `ropeway pause`, claims
         claim = given.claim or both
         await asyncio.to_thread(
@@ -58,27 +64,41 @@ def doors(broker: Broker) -> list[Door]:
 
     async def resume(call: Call) -> Response:
         given = asking.query(call, {"put", "claim"})
-        some = {name: False if given.get(name, "true") == "true" else None for name in ("put", "claim")}
+        some = {name: False if asking.flag(given.get(name, "true"), name) else None for name in ("put", "claim")}
         await asyncio.to_thread(lambda: store.store.pause([call.queue], put=some["put"], claim=some["claim"]))
         return Response(status_code=204)
 
     async def purge(call: Call) -> Response:
         return said({"count": await asyncio.to_thread(broker.queue(call.queue).purge)})
 
+    async def swept(query: Query, sweep: Sweep) -> Response:
+        """One batch of those that fit."""
+        one = await asyncio.to_thread(sweep, store, query)
+        return said(asdict(one))
+
     async def requeue(call: Call) -> Response:
         query = await _which(broker, call)
+        if query.limit is not None:
+            return await swept(replace(query, states=query.states or frozenset({State.DEAD})), sweeping.requeue)
         if query.ids and query.states is None:  # who names a job means it, whichever of these it is
             query = replace(query, states=frozenset({State.DEAD, State.DONE, State.DELAYED}))
         return said({"count": await asyncio.to_thread(store.store.requeue, query)})
 
     async def delete(call: Call) -> Response:
-        return said({"count": await asyncio.to_thread(store.store.delete, await _which(broker, call))})
+        query = await _which(broker, call)
+        if query.limit is not None:
+            return await swept(query, sweeping.delete)
+        return said({"count": await asyncio.to_thread(store.store.delete, query)})
 
     async def move(call: Call) -> Response:
         given = await asking.json(call, Which)
+        _tell(call, given)
         target = check_name(given.to)
         if not call.grant.may(Role.OPERATE, target):
             raise Refusal(403, f"this token has no right to operate {shown(target)}; nothing was moved")
+        if not given.ids:
+            query = await _meant(broker, call, given)
+            return await swept(replace(query, states=query.states or WAITING, limit=query.limit or BATCH), sweeping.move(target))
         moved: list[str] = []
         for queue, ids in (await _by_queue(broker, call, given)).items():
             handles = await asyncio.to_thread(broker.queue(queue).move, ids, target)
@@ -87,6 +107,10 @@ def doors(broker: Broker) -> list[Door]:
 
     async def cancel(call: Call) -> Response:
         given = await asking.json(call, Which)
+        _tell(call, given)
+        if not given.ids:
+            query = await _meant(broker, call, given)
+            return await swept(replace(query, limit=query.limit or BATCH), sweeping.cancel)
         answers = {}
         for queue, ids in (await _by_queue(broker, call, given)).items():
             for job_id in ids:
@@ -107,8 +131,15 @@ def doors(broker: Broker) -> list[Door]:
 async def _which(broker: Broker, call: Call) -> Query:
     """The query of a body; only queues that this token may operate, and never all jobs by an empty filter."""
     given = await asking.json(call, Which)
-    if not any((given.ids, given.queue, given.state, given.task, given.key, given.error, given.q)):
-        raise BadValue("say which jobs: ids, queue, state, task, key, error or q; nothing was done")
+    _tell(call, given)
+    return await _meant(broker, call, given)
+
+
+async def _meant(broker: Broker, call: Call, given: Which) -> Query:
+    if not any((given.ids, given.queue, given.state, given.task, given.key, given.lane, given.error, given.q)):
+        raise BadValue("say which jobs: ids, queue, state, task, key, lane, error or q; nothing was done")
+    if given.limit is not None and not 1 <= given.limit <= BATCH:
+        raise BadValue(f"limit is a whole number from 1 to {BATCH}, not {given.limit}; nothing was done")
     names = [check_name(name) for name in given.queue.split(",")] if given.queue else await broker.aqueues()
     seen = call.grant.seen(names, Role.OPERATE)
     if given.queue and len(seen) < len(names):
@@ -118,10 +149,12 @@ async def _which(broker: Broker, call: Call) -> Query:
         states=frozenset(State(word) for word in given.state.split(",") if _state(word)) if given.state else None,
         ids=_ids(given) or None,
         key=given.key,
+        lane=given.lane,
         task=given.task,
         error=given.error,
         text=given.q,
-        limit=None,
+        limit=given.limit,
+        after=given.after,
     )
 
 
@@ -133,6 +166,12 @@ async def _by_queue(broker: Broker, call: Call, given: Which) -> dict[str, list[
         if call.grant.may(Role.OPERATE, entry.job.queue):
             queues.setdefault(entry.job.queue, []).append(entry.job.id)
     return queues
+
+
+def _tell(call: Call, given: Which) -> None:
+    """For the audit record: which jobs were meant."""
+    named = {name: str(value)[:200] for name, value in asdict(given).items() if value and name != "ids"}
+    call.which(ids=given.ids[:10], others=max(0, len(given.ids) - 10), **named)
 
 
 def _ids(given: Which) -> tuple[str, ...]:

@@ -1,52 +1,34 @@
-"""Where a server may stand: the address, and what an address asks for before anything is opened there."""
+"""Where a server may stand: what an address asks for before anything is opened there, and the socket that systemd hands over."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
+import os
+import socket
 
-from msgspec import Struct
-
+from .. import door
+from ..door import Address
 from ..errors import ConfigError
-from ..names import shown
 
 PORT = 8765
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]/\s]+))?(?::(\d{1,5}))?\Z", re.ASCII)
-
-
-class Address(Struct, frozen=True):
-    """Host and port, or the path of a unix socket."""
-
-    host: str = "127.0.0.1"
-    port: int = PORT
-    path: str = ""
-
-    @property
-    def loopback(self) -> bool:
-        """Whether nobody outside this machine can reach it."""
-        if self.path or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+FIRST = 3  # the descriptor of the first socket that systemd hands over
 
 
 def address(text: str) -> Address:
-    """HOST:PORT, HOST, :PORT, [IPv6]:PORT or unix:PATH. Raises ConfigError."""
-    if text.startswith("unix:"):
-        if len(text) < 6 or "\0" in text:
-            raise ConfigError(f"{shown(text)} is no address: unix: needs the path of a socket; nothing was started")
-        return Address(path=text[5:])
-    found = _ADDRESS.match(text)
-    if not found or not text or int(found[3] or 0) > 65535:
-        raise ConfigError(f"{shown(text)} is no address; nothing was started. Write HOST:PORT, [IPv6]:PORT or unix:PATH")
-    return Address(found[1] or found[2] or "127.0.0.1", PORT if found[3] is None else int(found[3]))
+    """HOST:PORT, HOST, :PORT, [IPv6]:PORT, unix:PATH, or systemd: the socket that was handed over. Raises ConfigError."""
+    return inherited() if text == "systemd" else door.address(text, PORT)
+
+
+def inherited() -> Address:
+    """Where the socket stands that systemd has opened for us (sd_listen_fds). Raises ConfigError when there is not exactly one."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        raise ConfigError("systemd has handed over no socket, or several; nothing was started. Start the .socket unit, with one address")
+    try:
+        handed = socket.socket(fileno=os.dup(FIRST))
+        name, unix = handed.getsockname(), handed.family == socket.AF_UNIX
+        handed.close()
+    except OSError as error:
+        raise ConfigError(f"what systemd has handed over is no socket: {error}; nothing was started") from None
+    return Address(path=str(name), fd=FIRST) if unix else Address(name[0], name[1], fd=FIRST)
 
 
 def check(at: Address, *, token_file: str, cert: str, key: str, behind_proxy: bool, no_auth: bool) -> None:
@@ -66,15 +48,3 @@ def check(at: Address, *, token_file: str, cert: str, key: str, behind_proxy: bo
             f"{at} can be reached from other machines, so it needs {' and '.join(missing)}; nothing was started. "
             "For this machine alone: -b 127.0.0.1:8765"
         )
-
-
-def hosts(at: Address, names: tuple[str, ...]) -> frozenset[str]:
-    """What a Host header may be at this address, with the names it is known by beside its own."""
-    if at.path and not names:
-        return frozenset()
-    own = ["127.0.0.1", "localhost", "[::1]"] if at.loopback else [f"[{at.host}]" if ":" in at.host else at.host]
-    out = set()
-    for name in (*own, *(name.lower() for name in names)):
-        out.add(name if re.search(r":\d+\Z", name) else f"{name}:{at.port}")
-        out.add(name)  # behind a proxy, or on the port that the scheme means
-    return frozenset(out)

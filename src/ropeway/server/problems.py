@@ -35,12 +35,14 @@ STATUS: dict[type[RopewayError], int] = {
     StoreError: 503,
     Timeout: 504,
 }
+PROBLEM = "application/problem+json"
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Conflict",
     411: "Length required",
     413: "Too large",
@@ -76,13 +78,13 @@ def status_of(error: RopewayError) -> int:
 
 def problem(status: int, text: str, kind: str = "", headers: dict[str, str] | None = None, **more: object) -> Response:
     """The answer. `kind`: the class in the tree of errors, so that a client can raise the same."""
-    body = {
-        "type": f"urn:ropeway:{kind}" if kind else "about:blank",
-        "title": TITLES.get(status, "Error"),
-        "status": status,
-        "detail": text,
-    }
-    return Response(msgspec.json.encode(body | more), status, headers, "application/problem+json")
+    return Response(problem_body(status, text, kind, **more), status, headers, PROBLEM)
+
+
+def problem_body(status: int, text: str, kind: str = "", **more: object) -> bytes:
+    """The body of such an answer."""
+    name = f"urn:ropeway:{kind}" if kind else "about:blank"
+    return msgspec.json.encode({"type": name, "title": TITLES.get(status, "Error"), "status": status, "detail": text} | more)
 
 
 def answer(error: Exception) -> Response:
@@ -93,7 +95,7 @@ def answer(error: Exception) -> Response:
         return problem(500, "the server failed; it is unknown what was done. Its log says why", "Fault")
     told = problem_of(error)
     headers = {"Retry-After": "1"} if isinstance(error, StoreError) else None
-    return Response(msgspec.json.encode(told), status_of(error), headers, "application/problem+json")
+    return Response(msgspec.json.encode(told), status_of(error), headers, PROBLEM)
 
 
 def problem_of(error: RopewayError) -> dict[str, object]:

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import gc
+import logging
 import socket
+import sys
 from collections.abc import Callable
+from typing import Any
 
-import msgspec
 import uvicorn
 
 from ..broker import Broker
-from ..errors import ConfigError, Unsupported
-from ..living import identity, is_dead
+from ..door import Address, hosts, listen
+from ..errors import ConfigError
+from .alone import Alone
 from .app import make_app
 from .grants import Grant
-from .place import Address, hosts
+from .sockets import CONNECTIONS, HEADERS, Config, Crowd, Http, Socket, room
 from .stopping import Stopping
 
 GRACE = 10  # seconds that answers on their way get after SIGTERM
 MESSAGE = 1 << 20  # bytes of one WebSocket message
+PING = 10.0  # seconds after which a WebSocket is asked whether it is there, and in which it has to answer
 IDLE = 60  # seconds that a connection may do nothing between two requests
-PRESENCE = 30.0  # seconds that a server is known without a word of it
+BACKLOG = 1024
+COLLECT = (10_000, 20, 20)  # a request leaves few rings behind: they are looked for after some hundreds, not after every few
 
 
 class Serving(uvicorn.Server):
-    """A uvicorn that tells those who wait in long polls when it stops, and then ends as a program does that has done what it was asked."""
+    """A uvicorn that looks after slow connections, tells those who wait in long polls when it stops, and then ends as a program does that
+    has done what it was asked."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Stopping, ready: Callable[[], None]) -> None:
+    def __init__(self, config: Config, stopping: Stopping, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """As uvicorn's own, with a time limit for the handshake of TLS."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(3)
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            return Http(config, self.server_state, self.lifespan.state, loop)
+
+        tls: dict[str, Any] = {"ssl": config.ssl, "ssl_handshake_timeout": HEADERS, "ssl_shutdown_timeout": HEADERS} if config.ssl else {}
+        self.servers = [await loop.create_server(connection, sock=one, backlog=config.backlog, **tls) for one in sockets or ()]
+        self.started = True
+        gc.collect()
+        gc.freeze()  # what is here now stays: no collection need look at it again, with all requests waiting
+        gc.set_threshold(*COLLECT)
         self._ready()  # not before: signals are heard by now, and connections taken
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, (Http, Socket)):
+                    connection.look(now)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: object) -> None:  # noqa: ARG002 - as signal handlers are called
         self._stopping.begin()
@@ -52,25 +81,27 @@ def serve(
     cert: str = "",
     key: str = "",
     behind_proxy: bool = False,
+    connections: int = CONNECTIONS,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `names`: by which clients reach it, beside its address. `ready` is told the address once connections
-    are taken. Raises ConfigError when the address is taken, or another server has this store already."""
-    door = _listen(at)
+    """Serve until SIGTERM or SIGINT. `names`: by which clients reach it, beside its address. `connections`: so many at once, and half as
+    many from one address, unless all come from a proxy. `ready` is told the address once connections are taken. Raises ConfigError when the
+    address is taken, or another server has this store already."""
+    door = listen(at, BACKLOG)
     if not at.path:
         at = Address(at.host, door.getsockname()[1])  # the system has chosen for port 0
     stopping = Stopping()
     app = make_app(broker, judge, hosts(at, names), no_auth=no_auth, read_only=read_only, stopping=stopping)
     with Alone(broker, str(at)):
-        config = uvicorn.Config(
+        config = Config(
             app,
             fd=door.fileno(),
             loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
+            http=Http,
+            ws=Socket,
             ws_max_size=MESSAGE,
-            ws_ping_interval=20.0,
-            ws_ping_timeout=20.0,
+            ws_ping_interval=PING,
+            ws_ping_timeout=PING,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -81,94 +112,23 @@ def serve(
             ssl_certfile=cert or None,
             ssl_keyfile=key or None,
         )
+        _load(config, cert, key)
+        _log_as_we_do()
+        most = room(connections)
+        config.crowd = Crowd(most, most if behind_proxy or at.path else 0)
         where = str(at) if at.path else f"{'https' if cert else 'http'}://{at}"
         Serving(config, stopping, lambda: ready(where)).run(sockets=[door])
 
 
-def _listen(at: Address) -> socket.socket:
-    """The socket, listening. A unix socket is for its owner alone; one that a dead server has left is taken over."""
+def _load(config: Config, cert: str, key: str) -> None:
     try:
-        if at.path:
-            door = socket.socket(socket.AF_UNIX)
-            _clear(at.path)
-            before = os.umask(0o177)
-            try:
-                door.bind(at.path)
-            finally:
-                os.umask(before)
-        else:
-            door = socket.create_server((at.host, at.port), family=socket.AF_INET6 if ":" in at.host else socket.AF_INET, backlog=1024)
-        door.listen(1024)
-    except OSError as error:
-        raise ConfigError(f"{at} cannot be opened: {error.strerror or error}; nothing was started. Choose another with -b") from None
-    return door
+        config.load()
+    except OSError as error:  # what TLS has to say of a file among them
+        raise ConfigError(f"the certificate {cert} with the key {key} cannot be used: {error}; nothing was started") from None
 
 
-def _clear(path: str) -> None:
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(path)
-    except FileNotFoundError:
-        return
-    except OSError:
-        os.unlink(path)  # nobody listens there any more
-    else:
-        raise ConfigError(f"another server listens at {path}; nothing was started")
-    finally:
-        probe.close()
-
-
-class Alone:
-    """One server for one embedded store: the second one notices the first and says so. By a note, which names a process that lives."""
-
-    def __init__(self, broker: Broker, at: str) -> None:
-        self._broker = broker
-        self._embedded = broker.link.url.partition(":")[0] in ("dir", "sqlite")
-        self._key = f"server/{broker.link.new_id()}"
-        self._me = msgspec.json.encode({"at": at, "host": os.uname().nodename, "who": identity()})
-        self._end: Callable[[], None] = lambda: None
-
-    def __enter__(self) -> Alone:
-        if self._embedded:
-            try:
-                self._look()
-            except Unsupported:
-                self._embedded = False
-        return self
-
-    def _look(self) -> None:
-        notes = self._broker.notes
-        notes.note(self._key, self._me, PRESENCE)
-        for key, note in notes.notes("server/").items():
-            if key < self._key and (first := _living(note)):
-                notes.forget(self._key)
-                raise ConfigError(
-                    f"{self._broker.url} is served already, at {first}; nothing was started. One server does for all: use that one"
-                )
-        self._renew()
-
-    def _renew(self) -> None:
-        import threading
-
-        ended = threading.Event()
-
-        def stay() -> None:
-            while not ended.wait(PRESENCE / 3):
-                self._broker.notes.note(self._key, self._me, PRESENCE)
-
-        threading.Thread(target=stay, name="ropeway-presence", daemon=True).start()
-        self._end = ended.set
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-        if self._embedded:
-            self._broker.notes.forget(self._key)
-
-
-def _living(note: bytes) -> str:
-    """Where the server of this note is, if it lives; one on another host does until its note is over."""
-    try:
-        known = msgspec.json.decode(note, type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-    return "" if is_dead(known.get("who", "")) else known.get("at", "")
+def _log_as_we_do() -> None:
+    """What uvicorn has to say goes where our own log goes, in its form: no second one, and no secrets in it."""
+    theirs = logging.getLogger("uvicorn")
+    theirs.handlers, theirs.propagate = logging.getLogger("ropeway").handlers, False
+    theirs.setLevel(logging.WARNING)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Stopping:
@@ -19,6 +21,20 @@ class Stopping:
                 future.get_loop().call_soon_threadsafe(_end, future)
             except RuntimeError:
                 continue  # its loop is closed: nobody waits any more
+
+    @contextmanager
+    def telling(self, end: Callable[[object], None]) -> Iterator[None]:
+        """Meanwhile `end` is called, in this event loop, when the server stops: at once if it does already."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(end)
+        self._waiting.add(future)
+        try:
+            if self.begun:
+                _end(future)
+            yield
+        finally:
+            self._waiting.discard(future)
+            future.remove_done_callback(end)
 
     async def wait(self) -> None:
         """Returns when the server stops."""

@@ -1,4 +1,4 @@
-"""WebSocket: put, claim and settle as messages of JSON, many at once on one connection.
+"""WebSocket: put, claim, settle, publish and listen as messages of JSON, many at once on one connection.
 
     -> {"n": 1, "op": "put", "queue": "mails", "body": {"to": "ada"}, "priority": 10}
     <- {"n": 1, "id": "01a1..."}
@@ -6,6 +6,13 @@
     <- {"n": 2, "jobs": [{"id": ..., "receipt": ..., "body": ...}]}
     -> {"n": 3, "op": "ack", "receipts": ["..."]}
     <- {"n": 3, "answers": [true]}
+    -> {"n": 4, "op": "subscribe", "topics": ["orders.*"]}
+    <- {"n": 4, "listening": true}
+    <- {"n": 4, "message": {"topic": "orders.created", "body": ...}}      and {"n": 4, "missed": 12} for what did not come
+    -> {"n": 5, "op": "publish", "topic": "orders.paid", "body": {"id": 1}}
+    <- {"n": 5, "id": "01a1..."}
+    -> {"n": 6, "op": "unsubscribe", "of": 4}
+    <- {"n": 6, "listening": false}
 
 `n` is the caller's own number and comes back with the answer, which may come in any order. A refusal is {"n", "problem"}. What is claimed
 here and not settled when the connection ends goes back at once, uncounted: a worker that is gone is seen in no time.
@@ -28,14 +35,19 @@ from ..errors import BadValue, RopewayError
 from ..job import Attempt
 from ..names import check_name, shown
 from ..store import Ack, Handback
+from ..topics import check_patterns
 from .asking import BATCH
 from .doors import SOCKET, Door, Talk
 from .grants import Role
 from .lending import LONGEST_POLL, job_row
+from .news import Client, News
 from .problems import Refusal, problem_of
 from .stopping import Stopping
+from .topics import may_listen, may_publish
 
 OPEN = 100  # messages of one connection that may be worked on at once
+EARS = 20  # subscriptions of one connection
+OPS = ("put", "claim", "ack", "nack", "bury", "extend", "publish", "subscribe", "unsubscribe")
 
 Span = float | str
 
@@ -61,30 +73,35 @@ class Message(Struct, forbid_unknown_fields=True):
     limit: int = 1
     lease: Span = 30.0
     wait: Span = 0
+    topic: str = ""
+    topics: list[str] = []
+    of: int = 0
 
 
 _decode = msgspec.json.Decoder(Message).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def doors(broker: Broker, stopping: Stopping) -> list[Door]:
+def doors(broker: Broker, stopping: Stopping, news: News) -> list[Door]:
     """The doors of this family."""
 
     async def talk(talk: Talk) -> None:
         await talk.accept()
-        await Conversation(broker, stopping, talk).run()
+        await Conversation(broker, stopping, talk, news).run()
 
-    return [Door(SOCKET, "/v1/ws", None, talk, says="put, claim, ack, nack, bury and extend as messages")]
+    return [Door(SOCKET, "/v1/ws", None, talk, says=f"{', '.join(OPS)} as messages")]
 
 
 class Conversation:
     """One connection."""
 
-    def __init__(self, broker: Broker, stopping: Stopping, talk: Talk) -> None:
+    def __init__(self, broker: Broker, stopping: Stopping, talk: Talk, news: News) -> None:
         self._broker = broker
         self._side = facade(broker.link)
         self._stopping = stopping
         self._talk = talk
+        self._news = news
+        self._ears: dict[int, asyncio.Task[None]] = {}  # by the number of what began it
         self._held: dict[str, None] = {}  # receipts that were given out here and not settled
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
@@ -98,9 +115,10 @@ class Conversation:
             if not reading.done():
                 await self._talk.close(1001, "the server stops")
         finally:
-            for task in (ending, reading, *self._tasks):
+            open_now = (ending, reading, *self._tasks, *self._ears.values())
+            for task in open_now:
                 task.cancel()
-            await asyncio.gather(ending, reading, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*open_now, return_exceptions=True)
             if self._held:
                 await self._side.settle("nack", [Handback(receipt, restore=True) for receipt in self._held])
 
@@ -132,8 +150,14 @@ class Conversation:
             return await self._put(message)
         if message.op == "claim":
             return await self._claim(message)
-        if message.op not in ("ack", "nack", "bury", "extend"):
-            raise BadValue(f"{shown(message.op)} is no op; there are: put claim ack nack bury extend")
+        if message.op == "publish":
+            return await self._publish(message)
+        if message.op == "subscribe":
+            return await self._subscribe(message)
+        if message.op == "unsubscribe":
+            return self._unsubscribe(message)
+        if message.op not in OPS:
+            raise BadValue(f"{shown(message.op)} is no op; there are: {' '.join(OPS)}")
         self._allow(Role.CONSUME)
         if not 1 <= len(message.receipts) <= BATCH:
             raise BadValue(f"give 1 to {BATCH} receipts, not {len(message.receipts)}; nothing was done")
@@ -146,6 +170,38 @@ class Conversation:
         options: dict[str, Any] = {name: value for name in _OPTIONS if (value := getattr(message, name)) not in (None, {}, 0)}
         handle = await queue.aput_encoded(body, kind, **options)
         return {"id": handle.id}
+
+    async def _publish(self, message: Message) -> dict[str, Any]:
+        topic = self._broker.topic(message.topic)
+        may_publish(self._talk.grant, message.topic)
+        body, kind = (b"", "application/octet-stream") if message.body is None else encode_body(message.body)
+        return {"id": (await topic.apublish_encoded(body, kind, headers=message.headers)).id}
+
+    async def _subscribe(self, message: Message) -> dict[str, Any]:
+        patterns = check_patterns(message.topics)
+        may_listen(self._talk.grant, patterns)
+        if message.n in self._ears or len(self._ears) >= EARS:
+            raise BadValue(f"give each subscription a number n of its own, and {EARS} of them at most; nothing was done")
+        client = await self._news.join(patterns, self._talk.grant)
+        ear = self._ears[message.n] = asyncio.ensure_future(self._listen(message.n, client))
+        ear.add_done_callback(lambda _: self._news.leave(client))  # also when it was ended before it began
+        return {"listening": True}
+
+    async def _listen(self, n: int, client: Client) -> None:
+        while True:
+            await client.news.wait()
+            missed, some = client.take()
+            if missed:
+                await self._say({"n": n, "missed": missed})
+            for item in some:
+                await self._say({"n": n, "message": msgspec.Raw(item.row(exact=False))})
+
+    def _unsubscribe(self, message: Message) -> dict[str, Any]:
+        ear = self._ears.pop(message.of, None)
+        if ear is None:
+            raise BadValue(f"there is no subscription {message.of}; nothing was done")
+        ear.cancel()
+        return {"listening": False}
 
     async def _claim(self, message: Message) -> dict[str, Any]:
         self._allow(Role.CONSUME, check_name(message.queue))

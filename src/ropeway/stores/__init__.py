@@ -15,7 +15,7 @@ _POSTGRES = frozenset(
     | {"target_session_attrs", "load_balance_hosts", "require_auth", "channel_binding", "gssencmode", "sslmode", "sslrootcert"}
     | {"sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"}
 )
-_REMOTE = frozenset({"token_file", "ca"})
+_REMOTE = frozenset({"token_file", "ca", "autostart"})
 _SENTINEL = _REDIS | {"sentinel_username", "sentinel_password"}
 
 # scheme: (module, class, extra that installs its driver, the engine's own options)

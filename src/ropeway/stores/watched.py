@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
+from ..bus import Bus
 from ..clock import SYSTEM, Clock
 from ..events import Event, Listener, tell
 from ..job import Job
@@ -33,7 +34,7 @@ class Watched:
 
     def put(self, jobs: Sequence[Job]) -> list[bool]:
         answers, seconds = self._timed("put", jobs, self._store.put, jobs)
-        done = jobs if len(jobs) == 1 and answers[0] else [job for job, stored in zip(jobs, answers, strict=True) if stored]
+        done = jobs if all(answers) else [job for job, stored in zip(jobs, answers, strict=True) if stored]
         self._tell_jobs("put", done, jobs, seconds)
         return answers
 
@@ -129,6 +130,10 @@ class Watched:
     def notes(self) -> Notes:
         return self._store.notes
 
+    @property
+    def bus(self) -> Bus:
+        return self._store.bus
+
     def wake(self) -> None:
         self._store.wake()
 
@@ -190,6 +195,9 @@ class Watched:
         refused = f"{len(asked) - len(jobs)} refused" if name in ("put", "bring") and len(asked) > len(jobs) else ""
         if len(jobs) == 1:
             tell(self._listeners, Event(name, jobs[0].queue, 1, seconds, "", (jobs[0].id,), refused))
+            return
+        if len({job.queue for job in jobs}) == 1:
+            tell(self._listeners, Event(name, jobs[0].queue, len(jobs), seconds, "", tuple([job.id for job in jobs]), refused))
             return
         ids: dict[str, list[str]] = {}
         for job in jobs:

@@ -60,6 +60,11 @@ class Arguments:
             self._check_types()
         self._readers: dict[str, Callable[[bytes], Any]] = {}
 
+    def type_of(self, name: str) -> Any:
+        """The type that each value of this parameter is checked against; Any where its annotation says nothing."""
+        hint = self._hints[name]
+        return Any if isinstance(hint, ParamSpecArgs | ParamSpecKwargs) or get_origin(hint) is Unpack else hint
+
     # At the put
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], by: Codec = _JSON) -> tuple[bytes, Any]:

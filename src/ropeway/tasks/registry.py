@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..schedule import CatchUp
     from ..schedules import Coded
     from .context import TaskClaim
+    from .subscribing import GroupOptions, Subscription
     from .ticking import Scheduled
 
 P = ParamSpec("P")
@@ -69,6 +70,7 @@ class Tasks:
         self._queues = queues
         self._tasks: dict[str, Task[..., Any, Any]] = {}
         self._schedules: tuple[Coded, ...] = ()
+        self._subscriptions: tuple[Subscription, ...] = ()
 
     # Registering
 
@@ -120,6 +122,38 @@ class Tasks:
     def schedules(self) -> tuple[Coded, ...]:
         """What the code asks to be run by a schedule, also of what is included: workers write it into the store when they start."""
         return (*self._schedules, *(one for other in self._included for one in other.schedules))
+
+    def subscribe(
+        self, *patterns: str, group: str | None = None, buffer: int | None = None, **options: Unpack[GroupOptions]
+    ) -> Callable[[F], F]:
+        """Have the function called with each message whose topic the patterns mean, see Broker.subscribe."""
+        from .subscribing import subscribed
+
+        register = subscribed(self, patterns, group, buffer, options)
+
+        def decorate(function: F) -> F:
+            subscription, task = register(function)
+            self._subscriptions = (*self._subscriptions, subscription)
+            if task is not None:
+                self._tasks[task.name] = task
+            return function
+
+        return decorate
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What hears topics, also of what is included."""
+        return (*self._subscriptions, *(one for other in self._included for one in other.subscriptions))
+
+    @property
+    def groups(self) -> dict[str, tuple[tuple[str, ...], float]]:
+        """The durable groups that the code asks for, with their patterns and how long they keep: workers write them into the store when
+        they start, and work for them."""
+        if not self.subscriptions:
+            return {}
+        from .subscribing import groups_of
+
+        return groups_of(self, self.subscriptions)
 
     def include(self, *others: Tasks) -> None:
         """Take in registries that were made without a store: their tasks are put where these are, and run by the same workers. What goes

@@ -11,6 +11,7 @@ from ..durations import Duration, seconds
 from ..errors import BadValue, RemoteError, Stopped
 from ..job import Job, State
 from ..store import Query
+from ..worker.audience import Audience
 from ..worker.here import Here
 from ..worker.planter import Planter
 from ..worker.run import End, Run
@@ -70,12 +71,15 @@ class Drained(Struct):
 
 def drain(broker: Broker, *queues: str, until: Duration | None = None) -> Drained:
     """Run every due job of these queues, or of all that hold jobs of tasks, in this thread, until nothing is due. What they put runs too.
+    As a worker that starts, it first makes the durable groups of the code: so drain once before the first message is published.
 
     `until`: let that much time pass on the broker's FakeClock, and run what comes due on the way, each at its moment: delayed jobs,
     retries, ticks of schedules. The order is that of a worker with one slot. Raises BadValue for `until` on a real clock, and when one
     moment has more than 10,000 runs. What jobs raise is told in the answer, not raised.
     """
     drained, here, clock = Drained(), Here(broker.link, broker.tasks), broker.link.clock
+    audience = Audience(broker.link, broker.tasks, here.journal.warn)
+    audience.make()
     planter = Planter(broker.link, lambda: False, here.journal.warn, asked=lambda: broker.tasks.schedules)
     end = None if until is None else clock.now() + seconds(until, "until")
     if end is not None and not isinstance(clock, FakeClock):
@@ -84,8 +88,8 @@ def drain(broker: Broker, *queues: str, until: Duration | None = None) -> Draine
         while True:
             if broker.tasks.schedules or until is not None:
                 planter.look()
-            _run_due(broker, here, queues, drained)
-            moment = None if end is None else _next(broker, queues)
+            _run_due(broker, here, queues, audience.queues, drained)
+            moment = None if end is None else _next(broker, queues, audience.queues)
             if end is None or not isinstance(clock, FakeClock):
                 return drained
             if moment is None or moment > end:
@@ -96,9 +100,9 @@ def drain(broker: Broker, *queues: str, until: Duration | None = None) -> Draine
         here.close()
 
 
-def _run_due(broker: Broker, here: Here, queues: Sequence[str], drained: Drained) -> None:
+def _run_due(broker: Broker, here: Here, queues: Sequence[str], groups: Sequence[str], drained: Drained) -> None:
     count = 0
-    while names := queues or _with_tasks(broker):
+    while names := queues or _with_tasks(broker, groups):
         ran = 0
         for name in names:
             try:
@@ -118,17 +122,22 @@ def _run_due(broker: Broker, here: Here, queues: Sequence[str], drained: Drained
             raise BadValue(f"{count} runs, and there is always one more that is due now; drain stopped there")
 
 
-def _with_tasks(broker: Broker) -> list[str]:
+def _with_tasks(broker: Broker, groups: Sequence[str]) -> list[str]:
     """The queues that hold something due that names a task, the one whose turn it is first."""
     found = broker.store.browse(Query(states=frozenset({State.READY}), limit=None))
-    return list(dict.fromkeys(entry.job.queue for entry in found if entry.job.task and not entry.job.queue.startswith("_")))
+    return list(dict.fromkeys(entry.job.queue for entry in found if entry.job.task and _is_the_programs(entry.job.queue, groups)))
 
 
-def _next(broker: Broker, queues: Sequence[str]) -> float | None:
+def _is_the_programs(queue: str, groups: Sequence[str]) -> bool:
+    """Whether a worker of the program would run what is in there: its own queues, and those of its durable groups."""
+    return not queue.startswith("_") or queue in groups
+
+
+def _next(broker: Broker, queues: Sequence[str], groups: Sequence[str]) -> float | None:
     """The next moment at which something comes due; None when nothing does."""
     waiting = Query(queues=(*queues, _SCHEDULES) if queues else None, states=frozenset({State.DELAYED}), limit=None)
-    own = [entry for entry in broker.store.browse(waiting) if entry.job.queue == _SCHEDULES or not entry.job.queue.startswith("_")]
-    return min((entry.due for entry in own), default=None)
+    found = broker.store.browse(waiting)
+    return min((entry.due for entry in found if entry.job.queue == _SCHEDULES or _is_the_programs(entry.job.queue, groups)), default=None)
 
 
 _OUTCOMES = {End.DONE: "done", End.RETRIED: "retried", End.SNOOZED: "snoozed", End.BURIED: "dead", End.CANCELLED: "cancelled"}

@@ -45,6 +45,7 @@ MEANINGS = {
     Feature.JOIN: "put and settle inside the application's own transaction",
     Feature.LANES: "lanes: strict order per key, one at a time",
     Feature.LIMITS: "how many of a queue, and of a lane, run at once, over the fleet",
+    Feature.TOPICS: "topics: news to all who listen now, and to durable groups",
     Feature.EDIT: "a waiting job given another content: replace, debounce, edit",
 }
 

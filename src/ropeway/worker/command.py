@@ -6,7 +6,8 @@
     others          given back with back-off until the retry policy ends, then dead; so is the end by a signal, or by the timeout
 
 The body comes on standard input, in place of each `{}`, or as the path of a file in place of each `{}`. In the environment: ROPEWAY_ID,
-_QUEUE, _ATTEMPT (1 is the first), _KEY, _DEADLINE (seconds since 1970, empty without a timeout) and _HEADERS (a JSON object). Standard
+_QUEUE, _ATTEMPT (1 is the first), _KEY, _DEADLINE (seconds since 1970, empty without a timeout) and _HEADERS (a JSON object); of a message
+that comes to a durable group also _TOPIC and _MESSAGE (its id). Standard
 output and error are the worker's own; the end of standard error goes into the job's history.
 """
 
@@ -24,6 +25,8 @@ import msgspec
 from ..durations import Duration, seconds
 from ..errors import BadValue, ConfigError
 from ..failure import clean, one_line
+from ..group import ID as MESSAGE
+from ..group import TOPIC
 from ..job import Job
 from .execution import Work
 from .judge import Judge
@@ -33,7 +36,7 @@ from .run import NEVER, Run
 FEEDS = ("stdin", "arg", "file")
 RETRY = 75
 DEAD = frozenset({65, 126, 127})
-_NEVER_BETTER = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.EISDIR: 126, errno.E2BIG: 65}
+NEVER_BETTER = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.EISDIR: 126, errno.E2BIG: 65}
 _SHELLS = frozenset({b"sh", b"bash", b"dash", b"ash", b"zsh", b"ksh", b"mksh"})
 _BODY = b"ROPEWAY_BODY"
 
@@ -84,7 +87,9 @@ class CommandRunner:
 
 
 class CommandWork:
-    """Starts the command for each run, waits, and judges by its exit."""
+    """Starts the command for each run, waits, and judges by its exit. `answers`: what it prints is kept."""
+
+    answers = False
 
     def __init__(self, runner: CommandRunner, judge: Judge) -> None:
         self._judge = judge
@@ -107,7 +112,7 @@ class CommandWork:
         with Extras() as extras:
             try:
                 argv = self._prepare(run.lent.job, extras)
-                child = Child(argv, environment(run, extras.env), extras.stdin)
+                child = Child(argv, environment(run, extras.env), extras.stdin, answers=self.answers, told=True)
             except (OSError, ValueError) as error:
                 self._not_started(run, error)
                 return
@@ -120,10 +125,10 @@ class CommandWork:
                 run.stop = None
                 child.close()
         assert code is not None
-        self._by_exit(run, code, child.tail)
+        self._by_exit(run, code, child)
 
-    def _by_exit(self, run: Run, code: int, tail: bytes) -> None:
-        text = tail.decode("utf-8", "replace").strip()
+    def _by_exit(self, run: Run, code: int, child: Child) -> None:
+        text = child.tail.decode("utf-8", "replace").strip()
         last = clean(text.rpartition("\n")[2].strip())
         error = f"{ended(code)}: {last}" if last else ended(code)
         if code == 0:
@@ -137,7 +142,7 @@ class CommandWork:
 
     def _not_started(self, run: Run, error: OSError | ValueError) -> None:
         """Too little memory passes; a program that is not there, or an argument that cannot be one, does not."""
-        code = _NEVER_BETTER.get(error.errno or 0) if isinstance(error, OSError) else 65
+        code = NEVER_BETTER.get(error.errno or 0) if isinstance(error, OSError) else 65
         text = f"the command could not be started: {one_line(error)}"
         if code is None:
             self._judge.failed(run, text)
@@ -170,6 +175,8 @@ def environment(run: Run, more: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """Ours, and what a command may know of its job."""
     job, shift = run.lent.job, run.shift
     deadline = "" if run.deadline == NEVER else f"{shift.link.clock.now() + run.deadline - shift.boot():.3f}"
+    if TOPIC in job.headers:
+        more = {b"ROPEWAY_TOPIC": job.headers[TOPIC].encode(), b"ROPEWAY_MESSAGE": job.headers.get(MESSAGE, "").encode(), **more}
     return {
         **os.environb,
         b"ROPEWAY_ID": job.id.encode(),

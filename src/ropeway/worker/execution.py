@@ -35,6 +35,14 @@ class Work(Protocol):
         ...
 
 
+class Runner(Protocol):
+    """What runs jobs in the slots of a worker in place of tasks: a command, the command lines that are jobs, a sender of webhooks."""
+
+    def work(self, judge: Judge) -> Work:
+        """What each slot does with a run."""
+        ...
+
+
 class Bound:
     """A task as this worker runs it: all that depends on the task alone, made when it is first met."""
 

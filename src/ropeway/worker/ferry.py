@@ -4,7 +4,8 @@ One lap is one look at everything. It makes a turn (one store round that settles
 one of three ways:
 
 - pausing: outcomes are there, but the last turn was less than a millisecond ago and no slot is idle: gather more of them;
-- in the inbox: there is no room for more claims, so only an outcome can change anything;
+- in the inbox: there is no room for more claims, so only an outcome can change anything; or an order, which the store rings for: when
+  nothing has ended for a moment, it sleeps there instead;
 - in the store: there is room, and nothing was due: until something is, or an outcome comes.
 """
 
@@ -29,6 +30,7 @@ from .suspects import PATIENCE, Suspects
 
 if TYPE_CHECKING:
     from .fleet.orders import Desk
+    from .usher import Usher
 
 PAUSE = 0.001  # seconds between two turns while all slots are busy
 HEAD_START = 0.0003  # seconds that slots which were just woken have to themselves: to get at the interpreter, and end a tiny job
@@ -38,7 +40,9 @@ BUSY_SLEEP = 1.0  # in the store while something is held: several may wait in on
 FIRST_MISS, LONGEST_MISS = 0.0005, 0.02  # after a wake-up that brought nothing
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # between two tries while the store fails
 RESCUE = 1.5  # a drain that ends while others hold jobs gives the engine so long to notice that one of them is dead
-ORDERS = 1.0  # seconds between two looks for orders while something is held; an idle worker waits for them beside its queues
+ORDERS = 0.25  # seconds between two looks for orders while jobs come and go too fast for a sleep in the store, which is rung for them
+SHARE, LONGEST_ORDERS = 50, 1.0  # or so many times as long as the look took, at most so many seconds: a look is never dear
+QUIET = 0.1  # seconds without an outcome after which a full worker sleeps in the store: then that is worth its price
 SOON = 0.001  # a retry without a delay: an engine may not see it as due in the very commit that gave it back
 LATE = 0.5  # a retry that was due so long ago, and did not come, is somebody else's
 
@@ -62,10 +66,12 @@ class Ferry:
         self.pauses: set[str] = set()  # why it claims nothing for a while
         self.desk: Desk | None = None  # its queue of orders
         self.busy = 0.0  # seconds that the runs had, in all
+        self.woken = 0  # waits that brought something, or said so
         self.claimed = self.answered = 0.0  # when a claim last brought something, when the store last answered; boot clock
         self.beside: tuple[str, ...] = ()  # queues of ropeway's own that it waits for, and does not claim from:
         self.on_miss: Callable[[], None] = lambda: None  # told when a wake-up brought no job, so perhaps was for those
         self.on_idle: Callable[[], None] = lambda: None  # told once each time that it runs out of work
+        self.usher: Usher | None = None  # who says what may start
         self.settler = Settler(shift, journal, self._gone)
         shift.post, shift.full = inbox.post, inbox.full
         self._shift = shift
@@ -252,6 +258,9 @@ class Ferry:
             run.hand_back()
             self.settler.add((run,))
         del runs[room:]
+        if self.usher is not None and runs:
+            runs, back = self.usher.admit(runs)
+            self.settler.add(back)
         if any(run.lent.deaths for run in runs):
             runs = self._without_suspects(runs)
         if self._awaited:
@@ -281,7 +290,7 @@ class Ferry:
 
     def _runs(self, lents: Sequence[Lent], taken: float) -> list[Run]:
         runs = [Run(lent, self._shift, taken) for lent in lents]
-        attend(runs)
+        attend(runs, early=Feature.ATOMIC not in self._shift.link.store.features)
         for run in runs:
             self.held[run.lent.receipt] = run
             if not run.lent.until:  # an engine that cannot say
@@ -335,12 +344,16 @@ class Ferry:
             self._inbox.sleep(sleep)
             woken = False
         else:
-            if self._miss:
-                self._inbox.nap(self._miss)
-            woken = self._inbox.sleep_in(lambda: store.wait(names, sleep, self._inbox.stirred), store.wake)
+            if self._miss and self._inbox.nap(self._miss):
+                return  # an order: it would be forgotten in a sleep that nothing ends
+            look = self._inbox.stirred
+            if self.usher is not None and (ends := self.usher.ends):
+                names, look = [*names, *ends], self._look_for_ends
+            woken = self._inbox.sleep_in(lambda: store.wait(names, sleep, look), store.wake)
             self.answered = self._boot()
             self._look_at = self.answered + ORDERS
         if woken:
+            self.woken += 1
             self._due = True
             self._miss = min(2 * self._miss or FIRST_MISS, LONGEST_MISS)
         elif self._boot() - start >= sleep:
@@ -348,22 +361,39 @@ class Ferry:
             self._lookout.idle()
             self._due = (self._drain and not self.held) or sleep == LONGEST_WAIT
 
+    def _look_for_ends(self) -> bool:
+        """Before it sleeps, once rings would be heard: whether there is something else to do, or a job that had to wait may start now."""
+        return self._inbox.stirred() or (self.usher is not None and self.usher.look())
+
     def _rest(self, seconds: float) -> None:
         """Sleep: there is no room for claims, so only an outcome or an order can change anything."""
         inbox, desk, store = self._inbox, self.desk, self._shift.link.store
         if desk is None:
             inbox.sleep(seconds)
-        elif self.held:
-            inbox.sleep(min(seconds, max(0.0, self._look_at - self._boot())))
-        elif inbox.sleep_in(lambda: store.wait((desk.queue,), min(seconds, LONGEST_WAIT), inbox.stirred), store.wake):
-            self._read_orders()
+            return
+        limit = LONGEST_WAIT
+        if self.held:
+            now = self._boot()
+            if (noise := self._moved + QUIET - now) > 0:
+                inbox.sleep(min(seconds, noise, max(0.0, self._look_at - now)))
+                return
+            limit = BUSY_SLEEP
+        woken = inbox.sleep_in(lambda: store.wait((desk.queue,), min(seconds, limit), inbox.stirred), store.wake)
+        self._look_at = self._boot() + ORDERS  # that wait has looked
+        if woken and not self._read_orders():
+            inbox.sleep(LONGEST_MISS)  # a ring for nothing; should they come in plenty, this is no busy loop
 
-    def _read_orders(self) -> None:
-        """One question to the store: while the worker is busy each second, else after a wake-up that no job explains."""
+    def _read_orders(self) -> bool:
+        """One question to the store: now and then while jobs come and go, else after a wake-up that no job explains. Whether there were
+        any."""
         self._read_at = self._boot()
-        self._look_at = self._read_at + ORDERS
-        if self.desk is not None and self.desk.read():
+        self._look_at = self._read_at + LONGEST_ORDERS  # should the store fail
+        found = self.desk is not None and self.desk.read() > 0
+        now = self._boot()
+        self._look_at = now + min(max(ORDERS, SHARE * (now - self._read_at)), LONGEST_ORDERS)
+        if found:
             self._miss = 0.0
+        return found
 
     def _pick(self, queue: str, job_id: str) -> None:
         """Nothing else is held: take the suspect that waits to run alone. On an engine without `pick`: one job, whichever comes."""

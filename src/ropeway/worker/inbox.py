@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..job import Job
+from .replies import tell_early
 from .run import Run
 
 _LONGEST = 3600.0
@@ -57,8 +58,9 @@ class Inbox:
 
     def report(self, run: Run) -> None:
         """A run has ended."""
+        waited_for = run.caller is not None and not tell_early(run)
         self.outcomes.append(run)
-        if run.caller is not None:
+        if waited_for:
             self.urgent = True
             if self.pausing:
                 self.ring()
@@ -118,9 +120,9 @@ class Inbox:
             self._clock.sleep(self._bell, seconds)
         self.asleep = False
 
-    def nap(self, seconds: float) -> None:
-        """Sleep whatever happens, unless rung on purpose: for an order."""
-        self._clock.sleep(self._bell, seconds)
+    def nap(self, seconds: float) -> bool:
+        """Sleep whatever happens, unless rung on purpose, for an order: True then, and nothing else tells of it."""
+        return self._clock.sleep(self._bell, seconds)
 
     def stirred(self) -> bool:
         """Whether there is something for the ferry here: for the store to ask before each sleep. Others may wait in the same store object,

@@ -26,6 +26,7 @@ class Counters(Struct):
     expired: int = 0  # not started: the lease or the ttl ran out in the hand
     returned: int = 0  # handed back uncounted
     ran: int = 0  # all that were started and not handed back
+    claimed: int = 0  # all that were claimed to be run
 
 
 class Journal:
@@ -34,19 +35,18 @@ class Journal:
     def __init__(self, shift: Shift, counters: Counters) -> None:
         self.counters = counters
         self.ended: Callable[[str, Sequence[Run]], None] = lambda *_: None
+        self.count: Callable[[Sequence[Run], bool], None] = lambda *_: None  # for the history: what is over, and whether it was lost
         self._shift = shift
 
     def taken(self, runs: Sequence[Run]) -> None:
         """These were claimed and may start."""
+        self.counters.claimed += len(runs)
         self._tell("started", runs)
 
     def settled(self, runs: Sequence[Run]) -> None:
         """The store has taken these outcomes."""
         counters = self.counters
-        by_end: dict[End, list[Run]] = {}
-        for run in runs:
-            by_end.setdefault(run.end, []).append(run)
-        for end, group in by_end.items():
+        for end, group in _by_end(runs).items():
             count = len(group)
             if end is End.DONE:
                 counters.done += count
@@ -67,8 +67,10 @@ class Journal:
                     counters.expired += len(stale)
                     self._tell("expired", stale)
             if end not in UNCOUNTED:
-                counters.ran += sum(1 for run in group if run.started)
-        self._tell("ended", [run for run in runs if run.started])
+                counters.ran += len([1 for run in group if run.started])
+        if self._shift.link.listeners:
+            self._tell("ended", [run for run in runs if run.started])
+        self.count(runs, False)
         self._debug(runs)
 
     def lost(self, runs: Sequence[Run]) -> None:
@@ -76,11 +78,13 @@ class Journal:
         self.counters.lost += len(runs)
         self.counters.ran += sum(1 for run in runs if run.started)
         self._tell("lost", runs)
+        self.count(runs, True)
         self.ended("on_lost", [run for run in runs if run.started])
         run, more = runs[0], f"; so it is with {len(runs) - 1} more" if len(runs) > 1 else ""
         self.warn(
             "job %s of queue %s: its lease was lost, another may have run it; what this run came to (%s) was not recorded%s",
             *(run.lent.job.id, run.lent.job.queue, run.end.name.lower(), more),
+            about=_about(run, "lost") | {"count": len(runs)},
         )
 
     def tell(self, name: str, *, queue: str = "", count: int = 1, detail: str = "", error: str = "") -> None:
@@ -88,11 +92,11 @@ class Journal:
         if listeners := self._shift.link.listeners:
             tell(listeners, Event(name, queue, count, detail=detail, error=error))
 
-    def warn(self, text: str, *args: object) -> None:
-        """A line that somebody should see. Imports logging: this is never the good case."""
+    def warn(self, text: str, *args: object, about: dict[str, object] | None = None) -> None:
+        """A line that somebody should see; `about`: the same in fields, for a log in JSON. Imports logging: this is never the good case."""
         import logging
 
-        logging.getLogger("ropeway.worker").warning(text, *args)
+        logging.getLogger("ropeway.worker").warning(text, *args, extra={"about": about} if about else None)
 
     def _tell(self, name: str, runs: Sequence[Run]) -> None:
         listeners = self._shift.link.listeners
@@ -113,7 +117,8 @@ class Journal:
         what = f" ({job.task})" if job.task else ""
         more = f"; and {len(runs) - 1} more" if len(runs) > 1 else ""
         error = handback.attempt.error if handback and handback.attempt else ""
-        self.warn("job %s%s of queue %s is dead: %s%s", job.id, what, job.queue, error, more)
+        about = _about(runs[0], "dead") | {"error": error, "count": len(runs)}
+        self.warn("job %s%s of queue %s is dead: %s%s", job.id, what, job.queue, error, more, about=about)
 
     def _debug(self, runs: Sequence[Run]) -> None:
         """A line a job, if anybody asked for it: whoever did has imported logging."""
@@ -128,4 +133,23 @@ class Journal:
                     "job %s%s of queue %s: %s in %.3f s, attempt %d",
                     *(job.id, f" ({job.task})" if job.task else "", job.queue, run.end.name.lower()),
                     *(run.ended - run.started if run.started else 0.0, run.lent.attempt),
+                    extra={"about": _about(run, run.end.name.lower())},
                 )
+
+
+def _by_end(runs: Sequence[Run]) -> dict[End, Sequence[Run]]:
+    """The runs by how they ended: mostly all alike, and that is told cheaply."""
+    first = runs[0].end
+    if len({run.end for run in runs}) == 1:
+        return {first: runs}
+    out: dict[End, list[Run]] = {}
+    for run in runs:
+        out.setdefault(run.end, []).append(run)
+    return {**out}
+
+
+def _about(run: Run, outcome: str) -> dict[str, object]:
+    """A run, in the fields of a log line."""
+    job = run.lent.job
+    seconds = round(run.ended - run.started, 6) if run.started and run.ended else 0.0
+    return {"job": job.id, "queue": job.queue, "task": job.task, "attempt": run.lent.attempt, "outcome": outcome, "seconds": seconds}

@@ -58,12 +58,12 @@ class Judge:
             delay = policy.delay(run.lent.attempt, error, random)
             self._ended(run, delay, "failed", one_line(error), traceback_of(error.with_traceback(_outside(error))))
 
-    def failed(self, run: Run, error: str, trace: str = "", *, outcome: str = "failed") -> None:
-        """It ended badly, with these words and no exception."""
+    def failed(self, run: Run, error: str, trace: str = "", *, outcome: str = "failed", least: float = 0.0) -> None:
+        """It ended badly, with these words and no exception. `least`: seconds before another try, at least."""
         if run.verdict and outcome not in ("timeout", "killed"):
             return self.overruled(run)
         delay = self._policy(run).delay(run.lent.attempt, None, random)
-        return self._ended(run, delay, outcome, clean(error), trace)
+        return self._ended(run, None if delay is None else max(delay, least), outcome, clean(error), trace)
 
     def crashed(self, run: Run, error: str, before: int) -> None:
         """The process that ran it ended under it, as `before` others did."""
@@ -132,7 +132,16 @@ class Judge:
         shift = self._shift
         now = shift.link.clock.now()
         lasted = shift.boot() - run.started if run.started else 0.0
-        return Attempt(run.lent.attempt, now - lasted, now, shift.name, outcome, error, trace)
+        return Attempt(run.lent.attempt, now - lasted, now, shift.name, outcome, error, trace, _logged(run))
+
+
+def _logged(run: Run) -> str:
+    """What it has logged; nothing was imported for a run that has not."""
+    if run.log is None:
+        return ""
+    from .notebook import as_text
+
+    return as_text(run.log)
 
 
 def _outside(error: BaseException) -> TracebackType | None:

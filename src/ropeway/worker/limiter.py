@@ -8,38 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..errors import StoreError
-from ..failure import one_line
 from ..link import Link
 from ..names import matching
 from ..store import ANY, Limits
+from .patience import Patience
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # between two tries while the store fails
 
-
-def settle_limits(
-    link: Link, patterns: Sequence[str], warn: Callable[..., None], nap: Callable[[float], None], over: Callable[[], bool]
-) -> None:
-    """Do so for the queues that the patterns mean. While the store fails it is tried again, with a `nap` between, until `over`: without its
-    limits a queue must not be drained. Raises Unsupported when the engine has none."""
+def settle_limits(link: Link, patterns: Sequence[str], warn: Callable[..., None], patience: Patience) -> None:
+    """Do so for the queues that the patterns mean. While the store fails it is tried again: without its limits a queue must not be drained.
+    Raises Unsupported when the engine has none."""
     wanted = link.limits()
     wanted = {name: wanted[name] for name in matching(patterns, wanted) if name in wanted}
-    pause = FIRST_PAUSE
-    while wanted and not over():
-        try:
-            for name, limits in differing(link, wanted):
-                warn(
-                    "queue %s: the configuration says %s, and %s is what holds; to change that, type: ropeway limit %s --config",
-                    *(name, spoken(wanted[name]), spoken(limits), name),
-                )
-            return
-        except StoreError as error:
-            if link.closed:
-                raise
-            if pause == FIRST_PAUSE:
-                warn("the limits of the configuration cannot be set yet, and nothing is claimed before: %s", one_line(error))
-            nap(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def settle() -> None:
+        for name, limits in differing(link, wanted):
+            warn(
+                "queue %s: the configuration says %s, and %s is what holds; to change that, type: ropeway limit %s --config",
+                *(name, spoken(wanted[name]), spoken(limits), name),
+            )
+
+    if wanted:
+        patience.until_done(settle, "the limits of the configuration cannot be set yet, and nothing is claimed before")
 
 
 def differing(link: Link, wanted: Mapping[str, Limits]) -> Iterable[tuple[str, Limits]]:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..durations import Duration, seconds
@@ -13,6 +14,7 @@ from ..errors import BadValue
 from ..link import Link
 from ..retry import Retry
 from .app import check_not_loading
+from .audience import Audience
 from .ferry import Ferry
 from .fleet.post import Post, kind_of
 from .health import is_healthy
@@ -23,17 +25,20 @@ from .keeper import Keeper
 from .landing import Landing
 from .limiter import settle_limits
 from .lookout import Lookout
+from .patience import Patience
 from .planter import Planter
 from .pools.choice import make_pool
 from .progress import Progress
 from .run import Run, Shift
 from .signals import Orders, Signals, leave
 from .telling import Teller
+from .usher import Usher
 
 if TYPE_CHECKING:
     from ..tasks import Tasks
-    from .command import CommandRunner
+    from .execution import Runner
     from .pools.pool import Pool
+    from .shell import ShellRunner
 
 SHORTEST_LEASE = 1.0
 SWITCH_INTERVAL = 0.0005  # seconds a busy thread may keep the interpreter from the ferry; Python's own is 0.005
@@ -47,6 +52,7 @@ class Worker:
     `lease` is how long a claim lasts unless renewed (each third of it), `grace` what running jobs get after a stop.
     `drain`: end when nothing is due and none of its jobs waits for another try. `max_jobs`: end after that many runs.
     `retry`: the policy for tasks that have none; None: as the configuration says of each queue. `progress`: a line on the terminal.
+    `commands`: it also takes command lines as jobs, and this runs them; as the pool, it takes nothing else.
     `max_memory`: finish what is held and end when this process has so many bytes. `supervisor`: the pid of who would start it anew.
     Raises BadValue for options that make no sense. Nothing is done to the store before `run`.
     """
@@ -58,7 +64,7 @@ class Worker:
         patterns: Sequence[str],
         *,
         concurrency: int | None = None,
-        pool: str | CommandRunner | None = None,
+        pool: str | Runner | None = None,
         lease: Duration = 30.0,
         grace: Duration = 25.0,
         drain: bool = False,
@@ -68,6 +74,7 @@ class Worker:
         max_memory: int | None = None,
         max_jobs_per_child: int | None = None,
         supervisor: int = 0,
+        commands: ShellRunner | None = None,
     ) -> None:
         if concurrency is not None:
             _whole(concurrency, "concurrency")
@@ -86,15 +93,19 @@ class Worker:
         self._journal = journal = Journal(shift, self.counters)
         self._inbox = inbox = Inbox(link.clock)
         judge = Judge(shift, retry)
-        self._make_pool: Callable[[str | CommandRunner], Pool] = lambda name: make_pool(
+        self._make_pool: Callable[[str | Runner], Pool] = lambda name: make_pool(
             *(name, concurrency, shift, inbox, judge, tasks),
-            retry=retry, max_jobs_per_child=max_jobs_per_child, max_memory=max_memory,
+            retry=retry, max_jobs_per_child=max_jobs_per_child, max_memory=max_memory, commands=commands,
         )  # fmt: skip
         self._undecided = pool is None
+        self._hears = tasks is not None and (pool is None or isinstance(pool, str))
         self._pool = self._make_pool(pool or "thread")
+        self._audience = audience = Audience(link, tasks, journal.warn)
+        patterns = (*patterns, *audience.queues)
         lookout = Lookout(link, patterns)
         self._patterns = lookout.patterns
         self._ferry = ferry = Ferry(shift, lookout, self._pool, inbox, journal, drain=drain, max_jobs=max_jobs)
+        ferry.usher = Usher(shift, journal, judge, commands=commands is not None, others=commands is None or pool is not commands)
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
@@ -107,8 +118,10 @@ class Worker:
         journal.ended, ferry.on_idle = teller.ended, teller.idle
         self._post = post = Post(
             *(shift, ferry, lambda: self._pool, self._landing, journal, patterns, kind_of(pool)),
-            supervisor=supervisor, max_memory=max_memory,
+            supervisor=supervisor, max_memory=max_memory, tasks=self._registered(pool, tasks),
         )  # fmt: skip
+        if tasks is not None and self._hears:
+            post.describe = _describer(tasks)
         self._keeper.beat = post.beat
         self.on_signal: Orders = {
             signal.SIGQUIT: self.quiet, signal.SIGUSR1: self.kill, signal.SIGUSR2: self.pause, signal.SIGCONT: self.resume,
@@ -212,6 +225,13 @@ class Worker:
         """Whether it reaches its store: that has answered it within `lately`, or it waits in it right now. From any thread."""
         return is_healthy(self._ferry, self._inbox, self._shift.boot(), lately)
 
+    @staticmethod
+    def _registered(pool: str | Runner | None, tasks: Tasks | None) -> Callable[[], list[str] | None]:
+        """What it tells of the tasks that it can run: their names, or None when a command takes whatever comes."""
+        if tasks is None or not (pool is None or isinstance(pool, str)):
+            return lambda: None
+        return lambda: sorted(task.name for task in tasks)
+
     def _once(self) -> None:
         check_not_loading()
         if self._ran:
@@ -219,27 +239,59 @@ class Worker:
         self._ran = True
 
     def _work(self) -> int:
-        settle_limits(self._shift.link, self._patterns, self._journal.warn, self._inbox.nap, lambda: bool(self._landing.state))
+        link, warn = self._shift.link, self._journal.warn
+        patience = Patience(link, warn, self._inbox.nap, lambda: bool(self._landing.state))
+        if not patience.until_done(lambda: link.store.features, "the store cannot be reached yet, and is tried again until it answers"):
+            return 0  # stopped before it had begun
+        settle_limits(link, self._patterns, warn, patience)
+        with ExitStack() as last, ExitStack() as first:
+            self._begin(first, last, patience)
+            try:
+                return self._landing.run()
+            except BaseException:
+                self._landing.abandon()
+                raise
+
+    def _begin(self, first: ExitStack, last: ExitStack, patience: Patience) -> None:
+        """Start all that stands beside the ferry. Each says how it ends before the next one starts: a start that fails half way, and an end
+        that fails, leave nothing behind. Those of `first` end before those of `last`."""
+        last.callback(_heard(self._hears))
+        first.callback(self._audience.close)
+        self._audience.start(patience)
+        if self._ferry.usher is not None:
+            self._ferry.usher.opened(self._patterns)
+        first.callback(self._planter.close)
         self._planter.start()
         self._teller.start()
+        last.callback(self._teller.stop)
         self._pool.open()
+        last.callback(self._pool.close)
+        last.callback(self._post.leave)
         self._post.start()
+        last.callback(self._keeper.close)
         self._keeper.start()
         if self._progress:
+            first.callback(self._progress.close)
             self._progress.start()
-        try:
-            return self._landing.run()
-        except BaseException:
-            self._landing.abandon()
-            raise
-        finally:
-            if self._progress:
-                self._progress.close()
-            self._planter.close()
-            self._keeper.close()
-            self._post.leave()
-            self._pool.close()
-            self._teller.stop()
+
+
+def _describer(tasks: Tasks) -> Callable[[str], bytes]:
+    def describe(name: str) -> bytes:
+        from ..tasks.describing import described
+
+        return described(tasks, name)
+
+    return describe
+
+
+def _heard(hears: bool) -> Callable[[], None]:
+    """Hear what the tasks log from now on, until what this answers is called; of commands nobody can."""
+    if not hears:
+        return lambda: None
+    from .notebook import hear, unhear
+
+    hear()
+    return unhear
 
 
 def _whole(number: object, what: str) -> None:

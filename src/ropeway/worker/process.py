@@ -8,8 +8,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, Protocol
 
+from ..sight.here import here
 from .run import NEVER, Run, Verdict
 
 TAIL = 4096  # bytes of the end of its stderr that are kept for the history
@@ -19,22 +20,52 @@ _LOOK = 0.5  # seconds between two looks for a verdict
 _CHUNK = 65536
 
 
+class Sink(Protocol):
+    """Takes all that a command prints: by its descriptor, or where that is -1, by `write`. `tick` is called at least twice a second."""
+
+    fd: int
+
+    def write(self, data: bytes) -> None: ...
+    def tick(self) -> None: ...
+
+
 class Child:
     """A process started for `argv`. Its group is its own, so that ending it ends what it started too. `stdin`: bytes to feed it, or a file.
 
-    `answers`: its stdout is a pipe to read from, its stderr is ours. Else its stdout is ours, and its stderr passes through here.
-    Raises OSError when it cannot be started.
+    `answers`: its stdout is a pipe to read from, its stderr is ours; with `told` that passes through here too. `sink`: both go there, or
+    with `errors` the stderr there. Else its stdout is ours, and its stderr passes through here. Raises OSError when it cannot be started.
     """
 
-    def __init__(self, argv: Sequence[bytes], env: Mapping[bytes, bytes], stdin: bytes | IO[bytes] = b"", *, answers: bool = False) -> None:
+    def __init__(
+        self,
+        argv: Sequence[bytes],
+        env: Mapping[bytes, bytes],
+        stdin: bytes | IO[bytes] = b"",
+        *,
+        answers: bool = False,
+        told: bool = False,
+        sink: Sink | None = None,
+        errors: Sink | None = None,
+        cwd: bytes | None = None,
+        umask: int = -1,
+    ) -> None:
+        stdout: int | None = subprocess.PIPE if answers else None
+        stderr: int | None = None if answers and not told else subprocess.PIPE
+        if sink is not None:
+            stdout, stderr = (sink.fd, sink.fd) if sink.fd >= 0 else (subprocess.PIPE, subprocess.STDOUT)
+        if errors is not None:
+            stderr = errors.fd if errors.fd >= 0 else subprocess.PIPE
+        self._sink, self._errors = sink, errors
         self._process = subprocess.Popen(  # noqa: S603 - the operator's own command; a job gives no more than an argument or a file
             argv,
             env=env,
             stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
-            stdout=subprocess.PIPE if answers else None,
-            stderr=None if answers else subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
             bufsize=0,
+            cwd=cwd,
+            umask=umask,
         )
         self._reaping = threading.Lock()  # a pid is signalled or reaped, never one while the other
         self._kill_at = NEVER
@@ -42,12 +73,18 @@ class Child:
         self.left = memoryview(stdin) if isinstance(stdin, bytes) else memoryview(b"")  # of what is to be fed
         self.tail = b""
         self.heard = bytearray()  # from stdout, for `answers`
+        self._said = 0  # bytes that went into the sinks
         self._stdin, self._stderr, self._stdout = (
             -1 if pipe is None else pipe.fileno() for pipe in (self._process.stdin, self._process.stderr, self._process.stdout)
         )
         for fd in (self._stdin, self._stderr, self._stdout):
             if fd >= 0:
                 os.set_blocking(fd, False)
+
+    @property
+    def pid(self) -> int:
+        """Its pid, and that of its group."""
+        return self._process.pid
 
     @property
     def code(self) -> int | None:
@@ -96,6 +133,9 @@ class Child:
             if code is not None:
                 self._hear_the_rest()
                 return code
+            for sink in (self._sink, self._errors):
+                if sink is not None:
+                    sink.tick()
             self._poll(min(_LOOK, max(0.0, min(run.deadline if not run.verdict else NEVER, self._kill_at) - now)), close_stdin=close_stdin)
 
     def close(self) -> None:
@@ -154,8 +194,13 @@ class Child:
 
     def _pass_on(self, fd: int) -> int:
         data = _read(fd)
-        if data:
+        if data and self._errors is not None:
+            self._said += len(data)
+            self._errors.write(data)
+        elif data:
             self.tail = (self.tail + data)[-TAIL:]
+            if (printed := here().printed) is not None:
+                printed.passed(2, data)
             try:
                 os.write(2, data)
             except OSError:
@@ -164,19 +209,22 @@ class Child:
 
     def _hear(self, fd: int) -> int:
         data = _read(fd)
-        if data:
+        if data and self._sink is not None:
+            self._said += len(data)
+            self._sink.write(data)
+        elif data and len(self.heard) <= LONGEST_LINE:
             self.heard += data
         return fd if data != b"" else -1
 
     def _hear_the_rest(self) -> None:
         """What was written before the end. Not until the pipe is closed: a grandchild may hold it for ever."""
         for _ in range(64):
-            before = len(self.heard), self.tail
+            before = len(self.heard), self._said, self.tail
             if self._stderr >= 0:
                 self._stderr = self._pass_on(self._stderr)
             if self._stdout >= 0:
                 self._stdout = self._hear(self._stdout)
-            if before == (len(self.heard), self.tail):
+            if before == (len(self.heard), self._said, self.tail):
                 return
 
 

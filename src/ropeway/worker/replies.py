@@ -13,21 +13,48 @@ from inspect import isasyncgenfunction, isgeneratorfunction, ismethod
 from typing import Any
 
 from ..calls.failures import message_of, types_of
-from ..calls.wire import Caller, Failure, Kind, Started, caller_of, reply_job, said
+from ..calls.letters import Post, ear_of
+from ..calls.wire import EAR, KIND, LAST, Caller, Failure, Kind, Started, caller_of, reply_job, said
 from ..codec import encode_body
 from ..job import Job
 from ..tasks.context import running
 from .run import End, Run
 
 _FAILED = (End.BURIED, End.RETRIED, End.SNOOZED)
+_post_office = Post()
 BREATH = 0.001  # seconds between two looks, for one who says more than the store takes
 
 
-def attend(runs: Sequence[Run]) -> None:
-    """See who waits for these."""
+def attend(runs: Sequence[Run], *, early: bool = False) -> None:
+    """See who waits for these. `early`: a last word may go before its run is settled (`tell_early`)."""
     for run in runs:
-        if run.lent.job.headers:
-            run.caller = caller_of(run.lent.job)
+        headers = run.lent.job.headers
+        if headers and (caller := caller_of(run.lent.job)) is not None:
+            run.caller = caller
+            if not caller.wants:  # what is told meanwhile goes by the store, and a letter would overtake it
+                caller.ear = ear_of(headers.get(EAR))
+                caller.early = early
+
+
+def tell_early(run: Run) -> bool:
+    """Send the last word as a letter before the run is settled, from whichever thread it ended in; whether it went. Not on engines that
+    commit all or nothing: there a run whose claim turns out lost must not be heard."""
+    caller = run.caller
+    if caller is None or not caller.ear or not caller.early:
+        return False
+    reply = last_word(run)
+    caller.told = reply is not None and reply.headers[KIND] in LAST and _post_office.send(caller.ear, reply)
+    return caller.told
+
+
+def tell_settled(run: Run) -> None:
+    """The run is settled, and its last word lies in the store: a letter is faster."""
+    caller = run.caller
+    if caller is None or not caller.ear or caller.told or (reply := caller.reply) is None or reply.headers[KIND] not in LAST:
+        return
+    caller.told = _post_office.send(caller.ear, reply, kept=True)
+    if not caller.told:
+        _post_office.nudge(caller.ear)
 
 
 def begun(run: Run) -> None:

@@ -86,6 +86,7 @@ class Run(Struct, gc=False, eq=False):
     result: bytes | None = None
     result_type: str = ""
     stop: Callable[[], None] | None = None  # how to end it from beside; None: it cannot be
+    signal: Callable[[int], None] | None = None  # how to send a signal to the command that it is
     stale: bool = False  # not started, because its lease or its ttl ran out in the hand
     doubt: bool = False  # a settlement of it went unanswered: "False" may then mean that the first one was done
     retry: Retry | None = None  # the policy of its task, if that has one
@@ -94,6 +95,7 @@ class Run(Struct, gc=False, eq=False):
     claim: Any = None  # what current_claim() answers, made when first asked for
     caller: Caller | None = None  # who waits for the answer
     failure: Failure | None = None  # what to tell the caller
+    log: Any = None  # what it has logged so far (notebook.py), made with its first line
     group: Any = None  # the runs that it shares one call with, if its task takes several
 
     @property

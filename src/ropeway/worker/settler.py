@@ -16,7 +16,7 @@ from ..job import Attempt, Job
 from ..store import Ack, Feature, Handback, Store
 from ..unique import kept
 from .journal import Journal
-from .replies import last_word
+from .replies import last_word, tell_settled
 from .run import End, Run, Shift
 
 _ACKED = (End.DONE, End.CANCELLED)
@@ -74,6 +74,11 @@ class Settler:
         self._answered([*acked, *nacked, *buried], answers, over)
         return True
 
+    @staticmethod
+    def _replies(runs: Sequence[Run]) -> list[Job]:
+        """What is to be put for those who wait for these; a last word that went by letter is not."""
+        return [reply for run in runs if not (run.caller is not None and run.caller.told) and (reply := last_word(run)) is not None]
+
     def _commit(
         self,
         store: Store,
@@ -85,7 +90,7 @@ class Settler:
     ) -> list[bool]:
         """Put what is to be heard, settle, and go on: in one commit where that is more than one thing. The answers of what settles."""
         answering = [run for run in chain(acked, nacked, buried) if run.caller is not None]
-        replies = parts + [reply for run in answering if (reply := last_word(run)) is not None]
+        replies = parts + self._replies(answering)
         if bool(replies) + bool(acked) + bool(nacked) + bool(buried) + bool(then) <= 1:
             if replies:
                 store.put(replies)
@@ -144,6 +149,9 @@ class Settler:
             for run, answer in zip(runs, answers, strict=True):
                 unalarming = run.doubt or (run.end is End.RETURNED and not run.started)
                 (settled if answer or unalarming else lost).append(run)
+        for run in settled:
+            if run.caller is not None:
+                tell_settled(run)
         if settled:
             self._journal.settled(settled)
         if lost:

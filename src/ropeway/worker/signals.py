@@ -40,6 +40,8 @@ class Signals:
         for number in (signal.SIGTERM, signal.SIGINT, *self._others):
             if number not in self._others or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, _heard)
+        if signal.SIGHUP in self._before:  # held back since the program that was here before began this one (cli/manning.run_one)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self._thread = threading.Thread(target=self._listen, name="ropeway-signals", daemon=True)
         self._thread.start()
         _active = self

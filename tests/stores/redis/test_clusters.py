@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +11,20 @@ from pathlib import Path
 import pytest
 
 from ropeway.errors import StoreError
+from ropeway.ids import IdMaker
+from ropeway.message import Message
 from ropeway.names import ended
 from ropeway.store import Ack, Query
 from ropeway.stores import open_store
 from ropeway.testing.contract import Open, StoreContract
 from ropeway.testing.contract.harness import HOLDER
+from ropeway.testing.contract.topics import Notebook
 
 from .conftest import Opener, Serve, make
 from .servers import Server, namespace
 
 NODES = 3
+new_id = IdMaker(time.time_ns, os.urandom)
 
 
 def within(seconds: float, act: Callable[[], object]) -> object:
@@ -50,6 +55,8 @@ def test_the_sentinels_are_followed(serve: Serve, opened: Opener, tmp_path: Path
     with sentinel.client() as client:
         while not client.sentinel_slaves("mymaster"):
             time.sleep(0.05)
+    book = Notebook()
+    store.bus.listen(["a"], book)
     primary.kill()
     later = opened(where)
     found = within(30, lambda: later.browse(Query(limit=None)))
@@ -58,6 +65,10 @@ def test_the_sentinels_are_followed(serve: Serve, opened: Opener, tmp_path: Path
     lent = within(30, lambda: later.claim(["q"], 9, 30.0, HOLDER))
     assert isinstance(lent, list)
     assert within(10, lambda: later.ack([Ack(one.receipt) for one in lent])) == [True] * 5
+    book.until(lambda book: book.gaps)
+    later.bus.publish([Message("a", new_id())])
+    book.until_topic("a")
+    assert {missed for _, missed in book.gaps} == {-1}
     with pytest.raises(StoreError, match="no service"):
         opened(f"redis+sentinel://127.0.0.1:{sentinel.port}/other").queues()
 
@@ -95,6 +106,7 @@ def url_of(nodes: list[Server]) -> str:
 
 class TestCluster(StoreContract):
     slack = 0.0
+    counts_missed = False
 
     @pytest.fixture
     def open(self, cluster: list[Server]) -> Open:

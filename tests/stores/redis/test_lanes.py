@@ -25,6 +25,7 @@ from ropeway.testing.crew import DONE, Crew, fork
 from .conftest import Opener, Serve, make
 
 JOBS, LANES, CLAIMERS, LIMIT = 1000, 50, 8, 6
+VICTIM = "claimer-0"
 
 
 def keys_of(url: str) -> list[str]:
@@ -36,7 +37,8 @@ def keys_of(url: str) -> list[str]:
 
 
 def claimer(crew: Crew, who: str) -> None:
-    """Claims a few at a time and ends them one by one; writes down when each began and ended, by a clock that all share."""
+    """Claims a few at a time and ends them one by one; writes down when each began and ended, by a clock that all share. The victim
+    dies with its first handful."""
     dice = random.Random(who)
     store = open_store(crew.url)
     with (crew.folder / who).open("w", buffering=1) as book:
@@ -44,6 +46,9 @@ def claimer(crew: Crew, who: str) -> None:
             store.wait(["q"], 0.2)
             for lent in store.claim(["q"], dice.randint(1, 4), crew.lease, HOLDER):
                 book.write(f"begin {lent.job.body.decode()} {time.monotonic_ns()}\n")
+                if who == VICTIM:
+                    book.write(f"dies {time.monotonic_ns()}\n")
+                    os.kill(os.getpid(), signal.SIGKILL)
                 if dice.random() < 0.05:
                     time.sleep(0.002)
                 back = dice.random() < 0.1
@@ -54,22 +59,22 @@ def claimer(crew: Crew, who: str) -> None:
                     store.ack([Ack(lent.receipt)])
 
 
-def runs(folder: Path, killed: dict[str, int]) -> Iterator[tuple[int, int, str, str]]:
+def runs(folder: Path) -> Iterator[tuple[int, int, str, str]]:
     """(begin, end, job, how) of all runs; one that a kill has cut off ended with it."""
     for file in folder.iterdir():
         begun: dict[str, int] = {}
+        dead = 0
         for line in file.read_text().splitlines():
-            parts = line.split()
-            if len(parts) != 3:
-                continue  # cut off by the kill
-            what, job, moment = parts
-            if what == "begin":
-                begun[job] = int(moment)
-            else:
-                yield begun.pop(job), int(moment), job, what
+            match line.split():
+                case ["begin", job, moment]:
+                    begun[job] = int(moment)
+                case ["dies", moment]:
+                    dead = int(moment)
+                case [what, job, moment]:
+                    yield begun.pop(job), int(moment), job, what
         for job, moment in begun.items():
-            assert file.name in killed, f"{file.name} has begun {job} and never ended it"
-            yield moment, killed[file.name], job, "killed"
+            assert dead, f"{file.name} has begun {job} and never ended it"
+            yield moment, dead, job, "killed"
 
 
 @pytest.mark.timeout(180)
@@ -80,28 +85,24 @@ def test_a_race_for_lanes_under_a_limit(url: str, tmp_path: Path) -> None:
     crew = Crew(url, tmp_path / "books", lease=2.0)
     crew.folder.mkdir()
     store.close()  # nothing of it may be shared
-    pids = {f"claimer-{number}": fork(crew, f"claimer-{number}", claimer) for number in range(CLAIMERS)}
+    victim = os.waitstatus_to_exitcode(os.waitpid(fork(crew, VICTIM, claimer), 0)[1])  # what it holds is in the way of the others at first
+    assert victim == -signal.SIGKILL
+    pids = [fork(crew, f"claimer-{number}", claimer) for number in range(1, CLAIMERS)]
     store = open_store(url)
-    killed = {}
     deadline = time.monotonic() + 120
     try:
         while (left := store.counts(["q"])["q"]).ready + left.delayed + left.running:
             assert time.monotonic() < deadline, left
             assert left.running <= LIMIT
-            if not killed and left.ready < JOBS * 3 // 4:
-                os.kill(pids["claimer-0"], signal.SIGKILL)
-                os.waitpid(pids.pop("claimer-0"), 0)
-                killed["claimer-0"] = time.monotonic_ns()
             time.sleep(0.01)
     finally:
         (tmp_path / "books" / DONE).touch()
-        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids.values()]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     assert codes == [0] * (CLAIMERS - 1)
-    assert killed
     (tmp_path / "books" / DONE).unlink()
     lanes: dict[str, list[tuple[int, int, int, str]]] = defaultdict(list)
     edges: list[tuple[int, int]] = []
-    for begin, end, job, how in runs(crew.folder, killed):
+    for begin, end, job, how in runs(crew.folder):
         lane, _, number = job.partition("/")
         lanes[lane].append((begin, end, int(number), how))
         edges += [(begin, 1), (end, -1)]

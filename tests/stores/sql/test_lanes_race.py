@@ -16,6 +16,7 @@ from ropeway.ids import IdMaker
 from ropeway.job import Job
 from ropeway.store import Ack, Handback, Holder, Limits, Store
 from ropeway.stores import open_store
+from ropeway.stores.sql import lanes
 from ropeway.testing.crew import Crew, fork
 
 pytestmark = pytest.mark.timeout(300)
@@ -122,3 +123,26 @@ def test_a_limit_is_never_passed(url: str, tmp_path: Path, limits: Limits) -> No
         assert max(most_at_once([run for run in runs if run[2].startswith(f"{lane}/")]) for lane in range(5)) == limits.lane, (
             "wide, not too wide"
         )
+
+
+def test_an_end_between_letting_in_and_looking_lets_nobody_overtake(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("there nobody ends anything while another claims")
+    store, other, me = open_store(url), open_store(url), Holder("host:1:me")
+    first, second, third = (Job(new_id(), "q", body, lane="l") for body in (b"1", b"2", b"3"))
+    store.put([first, second])
+    (lent,) = store.claim(["q"], 5, 60.0, me)
+    assert store.claim(["q"], 5, 60.0, me) == []  # the second is parked
+    store.put([third])
+    let_in = lanes.Places.let_in
+
+    def and_then_it_ends(self: lanes.Places) -> None:
+        let_in(self)
+        assert other.ack([Ack(lent.receipt)]) == [True]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes.Places, "let_in", and_then_it_ends)
+        assert store.claim(["q"], 5, 60.0, me) == [], "the third stands behind the second, which is parked"
+    assert [one.job.body for one in store.claim(["q"], 5, 60.0, me)] == [b"2"]
+    store.close()
+    other.close()

@@ -24,6 +24,10 @@ class TestMariadb(StoreContract):
         return lambda clock: open_store(place.url, clock)
 
     @pytest.fixture
+    def beside(self, place: Place) -> Open:  # noqa: F811
+        return lambda clock: open_store(f"{place.url}&namespace=beside", clock)
+
+    @pytest.fixture
     def caller(self, service_url: str) -> Iterator[Caller]:
         one = by_pymysql(service_url)
         yield one

@@ -21,6 +21,10 @@ class TestSqlite(StoreContract):
         return lambda clock: open_store(f"sqlite:{tmp_path}/jobs.db?durability=os", clock)
 
     @pytest.fixture
+    def beside(self, tmp_path: Path) -> Open:
+        return lambda clock: open_store(f"sqlite:{tmp_path}/jobs.db?durability=os&namespace=beside", clock)
+
+    @pytest.fixture
     def caller(self, tmp_path: Path) -> Iterator[Caller]:
         one = by_apsw(f"{tmp_path}/jobs.db")
         yield one

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,8 @@ class Manned(Bench):
             *(self.shift, self.ferry, lambda: self.pool, self.landing, self.journal, patterns or ("q",), "thread"),  # type: ignore[arg-type]
             **options,  # type: ignore[arg-type]
         )
+        assert self.ferry.desk is not None
+        self.ferry.desk.aside = lambda what: what()
         self.post.start()
 
     @property
@@ -65,5 +68,14 @@ def link(clock: FakeClock) -> Link:
 
 
 @pytest.fixture
-def manned(link: Link) -> Callable[..., Manned]:
-    return lambda *patterns, **options: Manned(link, *patterns, **options)
+def manned(link: Link) -> Iterator[Callable[..., Manned]]:
+    """Makes them; those that are still there at the end of the test leave."""
+    made: list[Manned] = []
+
+    def make(*patterns: str, **options: Any) -> Manned:
+        made.append(Manned(link, *patterns, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.post.leave()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -66,10 +68,8 @@ def test_a_paused_worker_hears_its_orders_without_asking(link: Link, clock: Fake
     assert one.member.seen.state == "idle"
 
 
-def test_a_busy_worker_looks_each_second_and_not_more(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
-    one = manned(slots=1)
-    fill(link, 2)
-    one.go(1)
+def claims_of_orders(link: Link, clock: FakeClock) -> list[float]:
+    """When the store was asked for orders from now on."""
     asked: list[float] = []
     claim = link.store.claim
 
@@ -79,14 +79,86 @@ def test_a_busy_worker_looks_each_second_and_not_more(link: Link, clock: FakeClo
         return claim(queues, *more)  # type: ignore[arg-type]
 
     link.store.claim = counted  # type: ignore[method-assign, assignment]
+    return asked
+
+
+def test_a_full_worker_sleeps_where_it_is_rung_for_orders(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
+    one = manned(slots=1)
+    fill(link, 2)
+    one.go(6)
+    asked, waited = claims_of_orders(link, clock), []
+    wait = link.store.wait
+    link.store.wait = lambda queues, *more: (waited.append(tuple(queues)), wait(queues, *more))[1]  # type: ignore[method-assign]
     start = clock.boot()
     one.go(40, 3600.0)
-    assert clock.boot() - start == pytest.approx(len(asked), abs=1.5)
+    assert not asked
+    assert set(waited) == {(f"_orders.{one.post.id}",)}
+    assert clock.boot() - start == pytest.approx(len(waited), abs=0.1), "a wait each second, in case a ring is lost"
+    one.member.send("pause")
+    before = clock.boot()
+    one.go(1, 3600.0)
+    assert "order" in one.ferry.pauses
+    assert clock.boot() - before < 0.001
+
+
+def test_an_outcome_wakes_it_there(link: Link, manned: Callable[..., Manned]) -> None:
+    one = manned(slots=1)
+    first, second = fill(link, 2)
+    one.go(6)
+    store, wait = link.store, link.store.wait
+
+    def ends(*args: Any) -> bool:
+        one.pool.finish()
+        return wait(*args)
+
+    store.wait = ends  # type: ignore[method-assign]
+    one.go(1, 3600.0)
+    store.wait = wait  # type: ignore[method-assign]
+    one.go(2, 0.0)
+    assert [run.lent.job.id for run in one.pool.started] == [second]
+    assert not Queue(link, "q").browse(ids=[first])
+
+
+def test_while_jobs_come_and_go_it_looks_four_times_a_second(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
+    one = manned(slots=1)
+    fill(link, 400)
+    one.go(2, 0.0)
+    asked, start = claims_of_orders(link, clock), clock.boot()
+    while clock.boot() - start < 3.0:
+        clock.advance(0.01)
+        if one.pool.started:
+            one.pool.finish()
+        one.go(2, 0.0)
+    assert len(asked) == pytest.approx(12, abs=2)
     one.member.send("pause")
     before = clock.boot()
     while "order" not in one.ferry.pauses:
-        one.go(1, 3600.0)
-    assert clock.boot() - before <= 1.0
+        clock.advance(0.01)
+        if one.pool.started:
+            one.pool.finish()
+        one.go(2, 0.0)
+    assert clock.boot() - before < 0.3
+
+
+def test_a_look_that_takes_long_is_taken_less_often(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
+    one = manned(slots=1)
+    fill(link, 900)
+    one.go(2, 0.0)
+    claim = link.store.claim
+
+    def slow(queues: tuple[str, ...], *more: object) -> object:
+        if any(name.startswith("_orders.") for name in queues):
+            clock.advance(0.015)
+        return claim(queues, *more)  # type: ignore[arg-type]
+
+    link.store.claim = slow  # type: ignore[method-assign, assignment]
+    asked, start = claims_of_orders(link, clock), clock.boot()
+    while clock.boot() - start < 6.0:
+        clock.advance(0.01)
+        if one.pool.started:
+            one.pool.finish()
+        one.go(2, 0.0)
+    assert len(asked) == pytest.approx(8, abs=2)
 
 
 def test_a_wakeup_that_a_job_explains_costs_no_question(link: Link, clock: FakeClock, manned: Callable[..., Manned]) -> None:
@@ -178,6 +250,24 @@ def test_stacks_name_this_very_test(manned: Callable[..., Manned]) -> None:
     thread.join(30)
     assert "thread MainThread" in said[0]
     assert "test_stacks_name_this_very_test" in said[0]
+
+
+@pytest.mark.parametrize("what", orders.VIEWS)
+def test_it_shows_each_view(manned: Callable[..., Manned], what: str) -> None:
+    one = manned()
+    handle = one.member.send("inspect", what=what)
+    one.go()
+    entry = handle.entry()
+    assert entry is not None
+    assert entry.result is not None
+    answer = json.loads(entry.result)
+    assert answer["worker"] == one.post.id
+    assert answer["shown"]["pid"] == os.getpid()
+    if what == "state":
+        assert one.post.id in [worker["id"] for worker in answer["shown"]["workers"]]
+    one.post.leave()
+    with pytest.raises(BadValue, match="is no view"):
+        orders.check("inspect", what="everything")
 
 
 HOSTILE = [

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from ropeway.errors import ConfigError, Conflict
+from ropeway.sight.views import stacks_text
 from ropeway.worker.fleet import meter
 from ropeway.worker.fleet.daemon import PidFile
 from ropeway.worker.fleet.lifeline import ALIVE, READY, Lifeline
-from ropeway.worker.fleet.stacks import LIMIT, stacks
 from ropeway.worker.fleet.watching import Watching, times
 
 from ..conftest import until
@@ -74,6 +74,9 @@ def test_the_title_is_seen_by_others(without: bool) -> None:
         assert said[1] == "ropeway: mails ?busy"
 
 
+LIMIT = 400_000
+
+
 def test_the_stacks_of_tasks_in_a_loop_of_another_thread() -> None:
     loop = asyncio.new_event_loop()
     begun = threading.Event()
@@ -93,7 +96,7 @@ def test_the_stacks_of_tasks_in_a_loop_of_another_thread() -> None:
     thread.start()
     begun.wait(30)
     try:
-        text = stacks()
+        text = stacks_text(LIMIT)
     finally:
         loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop) if task.get_name() == "0199b3c0"])
         thread.join(30)

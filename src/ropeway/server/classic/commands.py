@@ -22,6 +22,7 @@ from ..answers import said
 from ..doors import Call, Door
 from ..grants import Role
 from ..problems import Refusal
+from ..veil import Veil
 from .facts import Facts
 from .plain import FORM, LEASE, Handed, error, form, kind_of, plainly
 from .taking import put_value, valued_row
@@ -41,6 +42,7 @@ class Command(Struct):
 
 def doors(broker: Broker, facts: Facts) -> list[Door]:
     """The doors of this family."""
+    veil = Veil.of(broker)
     side = facade(broker.link)
 
     async def command(call: Call) -> Response:
@@ -51,13 +53,15 @@ def doors(broker: Broker, facts: Facts) -> list[Door]:
         queue = check_name(given.queue or given.key.rpartition(":")[0])
         if not call.grant.may(role, queue):
             raise Refusal(403, f"this token has no right to {role} on {shown(queue)}; nothing was done")
-        return await {"add": add, "get": get, "take": take, "del": delete}[given.cmd](queue, given)
+        if given.cmd == "get":
+            return await get(queue, veil if veil.lies(call.grant, queue) else None)
+        return await {"add": add, "take": take, "del": delete}[given.cmd](queue, given)
 
     async def add(queue: str, given: Command) -> Response:
         value = given.value if isinstance(given.value, str) else msgspec.json.encode(given.value).decode()
         return said({"queue": queue, "key": await put_value(broker, queue, value, str(given.ttl) if given.ttl else None)})
 
-    async def get(queue: str, _: Command) -> Response:
+    async def get(queue: str, hiding: Veil | None) -> Response:
         """Soft: the job stays, and a counter says how often it was read."""
         ready = Query(queues=(queue,), states=frozenset({State.READY}), limit=1)
         found = await asyncio.to_thread(broker.store.browse, ready)
@@ -67,7 +71,8 @@ def doors(broker: Broker, facts: Facts) -> list[Door]:
         tally = await facts.tally("read", job.id)
         tally.processed += 1
         facts.touch("read", job.id)
-        return said({"queue": queue, "key": f"{queue}:{job.id}", "value": job.body.decode(errors="replace"), "count": tally.processed})
+        body = job.body if hiding is None else hiding.content(job.body, job.content_type)
+        return said({"queue": queue, "key": f"{queue}:{job.id}", "value": body.decode(errors="replace"), "count": tally.processed})
 
     async def take(queue: str, _: Command) -> Response:
         lents = await claimed(queue)

@@ -18,6 +18,7 @@ from ..answers import said
 from ..doors import Call, Door
 from ..grants import Role
 from ..problems import Refusal
+from ..veil import Veil
 from .depends import Waiting
 from .facts import Facts
 from .plain import FORM, error, form, kind_of, plainly
@@ -37,6 +38,7 @@ class Control(Struct):
 
 def doors(broker: Broker, facts: Facts, waiting: Waiting) -> list[Door]:
     """The doors of this family."""
+    veil = Veil.of(broker)
 
     async def info(call: Call) -> Response:
         counts, tally = (await broker.acounts([call.queue]))[call.queue], await facts.tally("counts", call.queue)
@@ -53,7 +55,7 @@ def doors(broker: Broker, facts: Facts, waiting: Waiting) -> list[Door]:
         row: dict[str, Any] = {"queue": call.queue, "size": size((await broker.acounts([call.queue]))[call.queue])}
         if given.get("with_desc") == "1":
             query = Query(queues=(call.queue,), states=_WAITING, limit=SHOWN)
-            row["jobs"] = [_shown(entry) for entry in await asyncio.to_thread(broker.store.browse, query)]
+            row["jobs"] = [_shown(veil.entry(call.grant, entry)) for entry in await asyncio.to_thread(broker.store.browse, query)]
         return said(row)
 
     async def stats(call: Call) -> Response:

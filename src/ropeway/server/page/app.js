@@ -1,75 +1,121 @@
-// The page: which part of it an address means, the header, and the keys.
+// The page: which view an address means, the header, the keys, and signing in.
 
-import { el, say } from "./dom.js";
-import { jobPage, jobsPage } from "./jobs.js";
-import { start } from "./live.js";
-import { putPage } from "./put.js";
-import { queuePage, queueTable } from "./queues.js";
-import { workersPage } from "./workers.js";
+import { api, keep, may, me, onRefused, token } from "./api.js";
+import { BASE, ago, el, fill, inside, say, write } from "./dom.js";
+import { awake, halt, restart, start } from "./live.js";
 
+const named = (text) => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+// Each view is loaded when it is first wanted. A view answers { at, stop }.
 const ROUTES = [
-  [/^\/(?:queues)?$/, () => queueTable()],
-  [/^\/queues\/([^/]+)$/, (name) => queuePage(decodeURIComponent(name))],
-  [/^\/jobs$/, () => jobsPage(new URLSearchParams(location.search))],
-  [/^\/jobs\/([^/]+)$/, (id) => jobPage(decodeURIComponent(id))],
-  [/^\/workers$/, () => workersPage()],
-  [/^\/put$/, () => putPage()],
+  [/^\/$/, "overview", (view) => view.overviewPage()],
+  [/^\/queues$/, "queues", (view) => view.queueTable()],
+  [/^\/queues\/([^/]+)$/, "queue", (view, name) => view.queuePage(name)],
+  [/^\/jobs$/, "jobs", (view) => view.jobsPage(new URLSearchParams(location.search))],
+  [/^\/jobs\/([^/]+)$/, "job", (view, id) => view.jobPage(id)],
+  [/^\/failures$/, "failures", (view) => view.failuresPage(new URLSearchParams(location.search))],
+  [/^\/failures\/([^/]+)$/, "failures", (view, name) => view.failurePage(name)],
+  [/^\/workers$/, "workers", (view) => view.workersPage()],
+  [/^\/workers\/([^/]+)$/, "workers", (view, id) => view.workerPage(id, new URLSearchParams(location.search))],
+  [/^\/schedules$/, "schedules", (view) => view.schedulesPage()],
+  [/^\/schedules\/([^/]+)$/, "schedules", (view, name) => view.schedulePage(name)],
+  [/^\/topics$/, "topics", (view) => view.topicsPage()],
+  [/^\/topics\/([^/]+)$/, "topics", (view, name) => view.topicPage(name)],
+  [/^\/put$/, "put", (view) => view.putPage(new URLSearchParams(location.search))],
+  [/^\/about$/, "about", (view) => view.aboutPage()],
 ];
 
 const main = document.getElementById("main");
 let shown = { stop() {} };
+let turn = 0;
 
-function show(focus = true) {
-  shown.stop();
-  const route = ROUTES.find(([pattern]) => pattern.test(location.pathname));
-  shown = route ? route[1](...location.pathname.match(route[0]).slice(1)) : { at: el("p", {}, "There is no such page."), stop() {} };
-  main.replaceChildren(shown.at);
-  document.title = `${main.querySelector("h1")?.textContent ?? "ropeway"} - ropeway`;
-  for (const link of document.querySelectorAll("header nav a")) {
-    if (location.pathname.startsWith(link.pathname)) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
-  if (focus) main.focus();
+function routed() {
+  const path = location.pathname.slice(BASE.length) || "/";
+  const route = ROUTES.find(([pattern]) => pattern.test(path));
+  return [route, route && (() => import(`./${route[1]}.js`)), path];
 }
 
-function go(address) {
-  history.pushState(null, "", address);
-  say("");
+async function show(focus = true) {
+  const mine = ++turn;
+  const [route, load, path] = routed();
+  for (const link of document.querySelectorAll("header nav a")) {
+    const to = link.pathname.slice(BASE.length) || "/";
+    if (to === "/" ? path === "/" : path === to || path.startsWith(`${to}/`)) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  let view;
+  try {
+    view = route ? await load() : null;
+  } catch {
+    if (mine === turn) say("This part of the page could not be loaded; is the server still there? Reload the page to try again.");
+    return;
+  }
+  if (mine !== turn) return; // another address was chosen meanwhile
+  shown.stop();
+  const made = route ? route[2](view, ...path.match(route[0]).slice(1).map(named)) : { at: el("section", {}, el("h1", {}, "No such page"), el("p", {}, "There is nothing at this address. ", el("a", { href: "/" }, "To the overview"))), stop() {} };
+  shown = made;
+  main.replaceChildren(made.at);
+  document.title = `${main.querySelector("h1")?.textContent ?? "ropeway"} - ropeway`;
+  if (focus) main.focus({ preventScroll: true });
+  if (focus) scrollTo(0, 0);
+}
+
+export function go(address, more = {}) {
+  history[more.replace ? "replaceState" : "pushState"](null, "", inside(address));
+  if (!more.keep) say("");
   show();
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a");
+  const link = event.target.closest?.("a");
   const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
-  if (!link || !plain || link.origin !== location.origin || link.pathname.startsWith("/v1/") || link.getAttribute("href").startsWith("#")) return;
+  if (!link?.href || link.download || !plain || link.origin !== location.origin || link.pathname.startsWith(inside("/v1/")) || link.getAttribute("href").startsWith("#")) return;
   event.preventDefault();
   go(link.href);
 });
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("#search, .filter")) return;
   event.preventDefault();
-  go(`/jobs?${new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value))}`);
+  const where = event.target.getAttribute("action") ?? "/jobs";
+  const given = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
+  go(String(given) ? `${where}?${given}` : where);
 });
 addEventListener("popstate", () => show());
 
+const KEYS = { "/": "search", "g o": "overview", "g q": "queues", "g j": "jobs", "g f": "failures", "g w": "workers", "g s": "schedules", "g t": "topics", p: "pause, or go on", t: "theme", "?": "these keys" };
+const PLACES = { o: "/", q: "/queues", j: "/jobs", f: "/failures", w: "/workers", s: "/schedules", t: "/topics" };
+
+function help() {
+  const box = el("dialog", { "aria-labelledby": "keys", onclose: () => box.remove() }, el("h2", { id: "keys" }, "Keys"), el("dl", { class: "keys" }, Object.entries(KEYS).map(([key, does]) => el("div", {}, el("dt", {}, key.split(" ").map((one) => el("kbd", {}, one))), el("dd", {}, does)))), el("p", {}, el("a", { href: "/about", onclick: () => box.close() }, "They can be switched off")), el("form", { method: "dialog" }, el("button", {}, "Close")));
+  document.body.append(box);
+  box.showModal();
+}
+
 let leader = "";
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, textarea, select") || event.metaKey || event.ctrlKey || event.altKey) return;
-  const key = leader + event.key;
+  const at = event.target;
+  if (localStorage.getItem("keys") === "off" || at.matches?.("input, textarea, select") || event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const after = leader;
   leader = event.key === "g" ? "g" : "";
-  if (key === "/") document.querySelector("#search input").focus();
-  else if (key === "gq") go("/queues");
-  else if (key === "gj") go("/jobs");
-  else if (key === "gw") go("/workers");
-  else if (key === "p") document.getElementById("live").click();
-  else if (key === "t") document.getElementById("theme").click();
+  if (after === "g" && PLACES[event.key]) go(PLACES[event.key]);
+  else if (event.key === "/") document.querySelector("#search input").focus();
+  else if (event.key === "?") help();
+  else if (event.key === "p") document.getElementById("live").click();
+  else if (event.key === "t") document.getElementById("theme").click();
   else return;
   event.preventDefault();
 });
 
 const THEMES = ["", "light", "dark"];
-function theme(name) {
-  document.documentElement.dataset.theme = name;
+export function theme(name) {
+  if (THEMES.includes(name)) document.documentElement.dataset.theme = name;
+  write(document.getElementById("theme"), `Theme: ${name || "system"}`);
 }
 document.getElementById("theme").addEventListener("click", () => {
   const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "") + 1) % THEMES.length];
@@ -79,5 +125,48 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 theme(localStorage.getItem("theme") ?? "");
 
+// Relative times stay true while one looks.
+setInterval(() => {
+  if (!awake()) return;
+  for (const at of document.querySelectorAll("main time")) write(at, ago(at.dateTime));
+}, 1000);
+
+let asked = false;
+async function signIn(why) {
+  if (asked) return;
+  asked = true;
+  halt();
+  shown.stop();
+  const { signInForm } = await import("./signin.js");
+  shown = { stop() {} };
+  main.replaceChildren(signInForm(why, (value) => (keep(value), begin())));
+  document.title = "Sign in - ropeway";
+  main.querySelector("input").focus();
+}
+
+export function signOut() {
+  keep("");
+  signIn("You are signed out of this tab.");
+}
+
+// Who we are, then the view: nothing is asked before it is known that somebody may ask.
+async function begin() {
+  asked = false;
+  document.body.classList.add("unknown");
+  if (token()) routed()[1]?.().catch(() => {}); // comes while the server says who we are
+  try {
+    Object.assign(me, await api("/v1/me"));
+  } catch (error) {
+    if (error.status !== 401) fill(main, el("section", {}, el("h1", {}, "ropeway"), el("p", { class: "error" }, error.message), el("button", { type: "button", onclick: begin }, "Try again")));
+    return;
+  }
+  document.body.classList.remove("unknown");
+  for (const link of document.querySelectorAll("header [data-role]")) link.hidden = !may(link.dataset.role);
+  await show(false); // what one came for is asked first
+  if (may("observe")) restart();
+  else fill(document.getElementById("link"), "may not look");
+}
+
+onRefused(signIn);
 start();
-show(false);
+begin();

@@ -58,6 +58,7 @@ def check_station(station: Station) -> Iterator[Finding]:
         )
     yield from _damage(station)
     yield from _holders(station)
+    yield from _lanes_and_seats(station)
     left = sum(keys.stale(room, name, fd) for fd, name in _key_files(station))
     if left:
         yield Finding("note", f"queue {room.queue}: {left} keys of jobs that have ended; the next put of each clears it away")
@@ -113,6 +114,21 @@ def _holders(station: Station) -> Iterator[Finding]:
             yield Finding(
                 "note", f"queue {room.queue}: {late} leases of {holder_label(folder)} have run out; the next worker gives them back"
             )
+
+
+def _lanes_and_seats(station: Station) -> Iterator[Finding]:
+    """What those who died between two steps have left in the lanes and under the limit: it mends itself, and is told for who wonders."""
+    queue = station.room.queue
+    gone, stuck = station.lanes.left_behind()
+    if gone:
+        yield Finding("note", f"queue {queue}: {gone} places in lanes are those of jobs that have gone; the next claim takes them away")
+    if stuck:
+        yield Finding(
+            "note",
+            f"queue {queue}: in {stuck} lanes jobs are parked that nothing holds up; the next look for what was left brings them back",
+        )
+    if lone := station.seats.left_behind():
+        yield Finding("note", f"queue {queue}: {lone} places under its limit are nobody's; the next look for what was left frees them")
 
 
 def _key_files(station: Station) -> Iterator[tuple[int, str]]:

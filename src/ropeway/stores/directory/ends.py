@@ -66,8 +66,11 @@ class Ends:
         raise FileNotFoundError(f"the folder {ENDS}/{name} vanished as often as it was made")
 
     def ring(self, name: str) -> None:
-        """Jobs have ended: all who wait for that are to look."""
-        bell = self._known(name)
+        """Jobs have ended: all who wait for that are to look. Never raises: the jobs have ended, and who is not rung looks by and by."""
+        try:
+            bell = self._known(name)
+        except OSError:
+            return
         if bell is not None:
             bell.ring_all()
 

@@ -15,7 +15,7 @@ from ...url import StoreUrl
 from .disk import Disk
 from .ends import Ends
 from .layout import read_queue_folder
-from .place import Place
+from .place import LISTEN, Place
 from .room import make_room, open_room
 from .station import Station
 from .waiting import Waiting
@@ -130,6 +130,15 @@ class Hub:
     def ring_ends(self, queue: str) -> None:
         if self._bell:
             self.ends.ring(ended(queue))
+
+    def ears(self) -> tuple[int, int]:
+        """The folder for the sockets of those who listen to topics, opened, and their mode."""
+        place = self.ready()
+        place.disk.mkdir(LISTEN, place.fd, place.folder_mode)
+        folder = place.disk.open_folder(LISTEN, place.fd)
+        if folder is None:
+            raise StoreError(f"{self.url}: {LISTEN} vanished as it was made; nothing was done", definite=True)
+        return folder, place.file_mode
 
     def queues(self) -> list[str]:
         names = self.ready().disk.names(self.place.fd)

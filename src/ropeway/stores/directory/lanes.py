@@ -265,3 +265,36 @@ class Lanes:
         for lane in lanes:
             self._holder_expired(lane, self._used(lane))
             self.see_to(lane)
+
+    # -- for who looks on
+
+    def left_behind(self) -> tuple[int, int]:
+        """How many places are those of jobs that have gone, and in how many lanes something is parked that nobody holds up: without a
+        change, and as it stood at one moment, so that either may be under way."""
+        places, parked = (self.disk.open_folder(name, self.room.fd) for name in (PLACES, PARKED))
+        try:
+            taken: dict[str, int] = {}
+            gone = 0
+            for name in self.disk.names(places) if places is not None else ():
+                lane, _, number = name.rpartition(".")
+                try:
+                    lone = self.disk.stat(name, places).st_nlink < 2 if is_lane(lane) and number.isdigit() and places is not None else None
+                except FileNotFoundError:
+                    continue
+                gone += lone is True
+                taken[lane] = taken.get(lane, 0) + (lone is False)
+            lanes = [name for name in self.disk.names(parked) if is_lane(name)] if parked is not None else []
+            return gone, sum(1 for lane in lanes if not taken.get(lane) and self._any_parked(lane))
+        finally:
+            for fd in (places, parked):
+                if fd is not None:
+                    os.close(fd)
+
+    def _any_parked(self, lane: str) -> bool:
+        line = self._line(lane)
+        if line is None:
+            return False
+        try:
+            return next(self._parked(line), None) is not None
+        finally:
+            os.close(line)

@@ -104,7 +104,7 @@ class Looking(Walks):
     def _cursor(self, rank: int, seen: Seen) -> str:
         return f"{self.room.queue} {rank} {seen.prio:02} {seen.part.due:014x}.{seen.part.x}"
 
-    def _open(self, seen: Seen, rank: int, query: Query) -> Iterator[Entry]:
+    def _open(self, seen: Seen, rank: int, query: Query, ids: set[str] | None = None) -> Iterator[Entry]:
         records = [*seen.part.open_records()]
         try:
             jobs = edits.read(self.room, seen.part, seen.name, seen.fd, records)
@@ -114,7 +114,7 @@ class Looking(Walks):
         except (Damaged, FutureFormat):
             return  # for `check` to report
         for record, job in zip(records, jobs, strict=True):
-            if query.ids is not None and job.id not in query.ids:
+            if ids is not None and job.id not in ids:
                 continue
             entry = self._entry(seen, job, f"{self._cursor(rank, seen)} {record:03}")
             if fits(entry, query):
@@ -153,7 +153,7 @@ class Looking(Walks):
                 for seen in walk:
                     if not (maybe(seen.part, left) and (seen.state in states or state is None)):
                         continue
-                    for entry in self._open(seen, ORDER.index(seen.state), query):
+                    for entry in self._open(seen, ORDER.index(seen.state), query, left):
                         if entry.job.id in left:
                             left.discard(entry.job.id)
                             if entry.state in states and (not query.after or entry.cursor > query.after):
@@ -169,9 +169,10 @@ class Looking(Walks):
         if not made:
             return
         waiting = bool(states & {State.READY, State.DELAYED})
+        least = 0 if State.READY in states else int(self.place.now() * 1e6)  # delayed ones need no walk past what is due
         if waiting:
             for low, high in near(made):
-                yield self.waiting(low, high), None
+                yield self.waiting(max(low, least), high), None
         if State.RUNNING in states:
             yield self._running_seen(), State.RUNNING
         if State.DONE in states:
@@ -180,7 +181,7 @@ class Looking(Walks):
             yield self.shelf(State.DEAD, made[0] - NEAR), State.DEAD
         yield self.in_transit(), None
         if waiting:
-            yield self.waiting(), None
+            yield self.waiting(least), None
             if State.RUNNING in states:
                 yield self._running_seen(), State.RUNNING  # it may have been claimed while we walked
 

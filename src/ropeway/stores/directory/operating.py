@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ...job import WAITING, Job, State
 from ...store import Ack, Handback, Holder, Lent, Limits, Query
 from . import keys
 from .disk import DIRECTORY
-from .layout import Part, read_held, stretch_of
+from .layout import Part, read_held, receipt_of, stretch_of
 
 if TYPE_CHECKING:
     from .station import Station
@@ -42,6 +42,50 @@ class Operating:
                 if lent is not None:
                     return lent
         return None
+
+    def _pick_all(self, found: Sequence[tuple[Job, Part]]) -> Iterator[Lent]:
+        """Pick all of these that still wait. One walk past them takes those that have a part of their own; what shares a part changes its
+        name with each that goes, and is looked for one by one."""
+        left = {job.id: part for job, part in found}
+        dues = [part.due for part in left.values()]
+        if len(left) > 1:
+            with self.room.lock, closing(self.station.looking.waiting(min(dues), max(dues))) as walk:
+                for seen in walk:
+                    if (seen.part.first, seen.part.end) == (0, 1) and seen.part.x in left:
+                        del left[seen.part.x]
+                        lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), 0, LEASE, OPERATOR, free=True)
+                        if lent is not None:
+                            yield lent
+        for job_id in left:
+            if (lent := self.pick(job_id, LEASE, OPERATOR, free=True)) is not None:
+                yield lent
+
+    def _wake_whole(self, found: Sequence[tuple[Job, Part]]) -> tuple[int, list[tuple[Job, Part]]]:
+        """Of parts in which all that is open is to come due now, all together: two renames a part, not some for each job. How many that
+        were, and the jobs that are left."""
+        asked: dict[tuple[str, int, int], list[Job]] = {}
+        for job, part in found:
+            asked.setdefault((part.x, part.first, part.end), []).append(job)
+        whole = {place for (_, part) in found if 1 < part.live() == len(asked[place := (part.x, part.first, part.end)])}
+        if not whole:
+            return 0, [*found]
+        woken, run = 0, self.room.run("p", OPERATOR.name)
+        dues = [part.due for _, part in found]
+        with self.room.lock, closing(self.station.looking.waiting(min(dues), max(dues))) as walk:
+            for seen in walk:
+                place = (seen.part.x, seen.part.first, seen.part.end)
+                if place not in whole or seen.part.live() != len(asked[place]):
+                    continue  # one of them has gone meanwhile: the others are looked for one by one
+                held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, run, LEASE)
+                if held is None:
+                    continue
+                base = receipt_of(self.room.queue, held.run.name, held.part)
+                self.station.held[base] = held
+                self.station.note_lease(held.part.until)
+                back = [(record, Handback(f"{base}{record}", restore=True)) for record in held.part.open_records()]
+                woken += sum(self.station.settling.nack(base, back))
+                del asked[place]
+        return woken, [(job, part) for job, part in found if (part.x, part.first, part.end) in asked]
 
     def limit(self, limits: Limits) -> None:
         """From now on these hold: what they let run now comes back, and who waits is told."""
@@ -84,12 +128,11 @@ class Operating:
         if whole and states & WAITING:
             gone += self.purge(states & WAITING)
             states -= WAITING
-        for job, state, part in self._matches(query, states):
-            if state in WAITING:
-                lent = self.pick(job.id, LEASE, OPERATOR, free=True)
-                if lent is not None:
-                    gone += self._ack(lent)
-            else:
+        matches = self._matches(query, states)
+        for lent in list(self._pick_all([(job, part) for job, state, part in matches if state in WAITING])):
+            gone += self._ack(lent)
+        for _, state, part in matches:
+            if state not in WAITING:
                 gone += self._remove_ended(state, part)
         return gone
 
@@ -128,14 +171,14 @@ class Operating:
         """Dead and done ones back by one rename each, attempts and deaths at nothing; delayed ones become due now."""
         states = (query.states if query.states is not None else frozenset({State.DEAD})) - {State.RUNNING, State.READY}
         now = int(self.station.place.now() * 1e6)
-        back = 0
-        for job, state, part in self._matches(query, states):
+        matches = self._matches(query, states)
+        back, left = self._wake_whole([(job, part) for job, state, part in matches if state is State.DELAYED])
+        for lent in list(self._pick_all(left)):
+            base, _, record = lent.receipt.rpartition(".")
+            with self.room.lock:
+                back += sum(self.station.settling.nack(f"{base}.", [(int(record), Handback(lent.receipt, restore=True))]))
+        for job, state, part in matches:
             if state is State.DELAYED:
-                lent = self.pick(job.id, LEASE, OPERATOR, free=True)
-                if lent is not None:
-                    base, _, record = lent.receipt.rpartition(".")
-                    with self.room.lock:
-                        back += sum(self.station.settling.nack(f"{base}.", [(int(record), Handback(lent.receipt, restore=True))]))
                 continue
             fd = self._shelf_fd(state, part)
             if fd is None:

@@ -21,7 +21,7 @@ _FORMAT = "ropeway directory store\nversion {version}\nclock {clock}\n"
 GRAINS = (2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.02)  # seconds: of FAT, of old file systems, of slow clocks
 CLOCK_EACH, CLOSE = 30.0, 0.5  # seconds between two looks at a server's clock; an uncertainty that is good enough
 FORMAT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-NAMESPACES, NOTES = "+namespace", "+notes"  # the store's own folders; no queue's folder starts with a plus
+NAMESPACES, NOTES, LISTEN = "+namespace", "+notes", "+listen"  # the store's own folders; no queue's folder starts with a plus
 
 
 class Place:

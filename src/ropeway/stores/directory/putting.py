@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ...errors import BadValue, StoreError
-from ...job import Job, check_job
+from ...job import Job, check_each
 from ...store import Query
 from .guard import guarded
 from .hub import Hub
 from .intake import Written, alone, guards, stamp, unstamp
+from .layout import BIG_BODY
 from .station import Station
 
 TRIES = 20  # of a put in a queue that is dropped meanwhile
@@ -40,6 +41,7 @@ class Putting:
     def put(self, jobs: Sequence[Job]) -> list[bool]:
         """As the contract says. A queue that is dropped under our hands is made anew."""
         self.check()
+        check_each(jobs)
         for _ in range(TRIES):
             try:
                 return [self._put_one(jobs[0])] if len(jobs) == 1 else self._put_many(jobs)
@@ -54,7 +56,6 @@ class Putting:
             raise BadValue("inside commit, put comes before ack, nack and bury; nothing was stored")
 
     def _put_one(self, job: Job) -> bool:
-        check_job(job)
         station = self._hub.made(job.queue)
         station.accepts()
         if job.due and self._is_here(job, station):
@@ -74,7 +75,6 @@ class Putting:
     def _put_many(self, jobs: Sequence[Job]) -> list[bool]:
         stations: dict[str, Station] = {}
         for job in jobs:
-            check_job(job)
             if job.queue not in stations:
                 stations[job.queue] = self._hub.made(job.queue)
         for station in stations.values():
@@ -194,10 +194,15 @@ def _alike(jobs: Sequence[Job], stations: dict[str, Station], now: int) -> list[
     priority, delay = jobs[0].priority, jobs[0].delay
     last = ""
     for job in jobs:
-        if job.due or job.priority != priority or job.delay != delay or job.id <= last or alone(job):
+        if job.due or job.priority != priority or job.delay != delay or job.id <= last:
+            return []
+        if job.lane or job.key or job.once or job.source is not None or len(job.body) > BIG_BODY:  # `alone`, without two calls a job
             return []
         last = job.id
     created, due = now / 1e6, now + int(delay * 1e6)
+    at = due / 1e6
     for job in jobs:
-        job.created, job.due = job.created or created, due / 1e6
+        job.due = at
+        if not job.created:
+            job.created = created
     return [(stations[jobs[0].queue], [*range(len(jobs))], due)]

@@ -250,7 +250,7 @@ class Room:
 
     def shut(self) -> None:
         """Close all descriptors."""
-        for run in self._runs.values():
+        for run in list(self._runs.values()):  # a verb of another thread may be on its way out
             run.close()
         for fd in (*self._fds.values(), *self._shards, *self._old):
             os.close(fd)

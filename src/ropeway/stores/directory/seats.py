@@ -94,13 +94,25 @@ class Seats:
         if seats is None:
             return
         try:
-            lone = [name for name in self.disk.names(seats) if name.isdigit() and self._old(name, seats)]
-            taken = self._told() if lone else set()
-            for name in lone:
-                if int(name) not in taken:
-                    self.disk.unlink(name, seats)
+            for name in self._lone(seats):
+                self.disk.unlink(name, seats)
         finally:
             os.close(seats)
+
+    def left_behind(self) -> int:
+        """How many seats nobody has, without a change."""
+        seats = self.disk.open_folder(SEATS, self.room.fd)
+        if seats is None:
+            return 0
+        try:
+            return len(self._lone(seats))
+        finally:
+            os.close(seats)
+
+    def _lone(self, seats: int) -> list[str]:
+        old = [name for name in self.disk.names(seats) if name.isdigit() and self._old(name, seats)]
+        taken = self._told() if old else set()
+        return [name for name in old if int(name) not in taken]
 
     def _old(self, name: str, seats: int) -> bool:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ...events import Event
-from ...job import Attempt, Job
+from ...job import Attempt, Job, numbered
 from ...store import Ack, Handback
 from . import beside, bodies, edits, keys
 from .layout import Part, receipt_of
@@ -268,7 +268,7 @@ class Settling(Receipts):
         for record in records:
             attempt = attempts.get(record)
             if attempt is not None and held.jobs and record in held.jobs and not held.part.settled(record):
-                noted[record] = beside.add_attempt(self.room, held.jobs[record].id, attempt)
+                noted[record] = beside.add_attempt(self.room, held.jobs[record].id, numbered(attempt, held.part.attempts))
         return noted
 
     def _forget(self, noted: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from ...bells.datagram import Bell
+from ...bus import LateBus, OwnBus
 from ...clock import Clock
 from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_limits, check_query, check_reason
 from ...errors import BadValue, StoreError
@@ -50,6 +51,7 @@ class DirectoryStore(Apart):
         self._stations = self._hub.known
         self._putting = Putting(self._hub)
         self.notes = DirectoryNotes(self._place, self._hub.ready)
+        self.bus = LateBus(self._bus)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
@@ -168,7 +170,7 @@ class DirectoryStore(Apart):
         self._hub.ready()
         answers = [False] * len(receipts)
         for base, members in by_part(receipts).items():
-            station = self._station_of(base)
+            station = guarded(self._station_of, base)
             if station is None:
                 continue
             with station.room.lock:
@@ -347,7 +349,14 @@ class DirectoryStore(Apart):
             if station is not None:
                 yield from check_station(station)
 
+    def _bus(self) -> OwnBus:
+        from ...buses.places import Folder
+        from ...buses.stream import StreamBus
+
+        return StreamBus(self.url, self.notes, Folder(self._hub.ears, lambda: not self._place.disk.shared), self._clock)
+
     def close(self) -> None:
+        self.bus.close()
         if self._hub.close():
             self.notes.close()
             self._place.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from ...job import State
@@ -40,7 +40,9 @@ class Walks:
                 finally:
                     os.close(fd)
 
-    def waiting(self, low: int = 0, high: int = 1 << 62, now: int | None = None, prios: str = "", since: int = 0) -> Iterator[Seen]:
+    def waiting(
+        self, low: int = 0, high: int = 1 << 62, now: int | None = None, prios: str = "", since: int = 0
+    ) -> Generator[Seen, None, None]:
         """Waiting parts by (priority, due, id), of slots that reach into [low, high] microseconds. From the priority `prios` on, of
         which only those that reach beyond `since`: so a page begins where the one before it ended."""
         now = int(self.place.now() * 1e6) if now is None else now

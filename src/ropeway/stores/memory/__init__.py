@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from ...clock import Clock
 from ...demands import Apart, check_acks, check_entries, check_handbacks, check_lease, check_limit, check_limits, check_reason
 from ...errors import BadValue, ConfigError, Stopped, StoreError, Unsupported
-from ...job import WAITING, Job, State, check_job
+from ...job import WAITING, Job, State, check_each
 from ...names import check_name, ended, is_ended
 from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Limits, Query
 from ...url import StoreUrl
 from .bell import Bell
+from .bus import MemoryBus
 from .facts import MemoryNotes
 from .look import counts, entry, select
 from .space import Row, Space, copied
@@ -48,12 +49,13 @@ class MemoryStore(Apart):
         self._woken = False
         self._receipts: list[str] = []
         self.notes = MemoryNotes(self._enter, clock)
+        self.bus = MemoryBus(self._enter)
 
     # -- jobs come in
 
     def put(self, jobs: Sequence[Job]) -> list[bool]:
+        check_each(jobs, MAX_BODY)
         for job in jobs:
-            check_job(job, MAX_BODY)
             if job.source is not None:
                 raise Unsupported(f"{self.url} keeps bodies inline and cannot stream one; nothing was stored. Use a dir: store")
         with self._enter() as space:
@@ -326,6 +328,7 @@ class MemoryStore(Apart):
         return [Finding("note", f"{count} jobs in memory: they end with this process. For jobs that stay, use dir:PATH")]
 
     def close(self) -> None:
+        self.bus.close()
         self._closed = True
         self.wake()
 

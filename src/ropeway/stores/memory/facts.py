@@ -28,7 +28,7 @@ class MemoryNotes:
     def notes(self, prefix: str) -> dict[str, bytes]:
         with self._enter() as space:
             self._drop_past(space)
-            return {key: space.facts[key] for key in sorted(space.facts) if key.startswith(prefix)}
+            return {key: space.facts[key] for key in sorted([key for key in space.facts if key.startswith(prefix)])}
 
     def forget(self, key: str) -> bool:
         with self._enter() as space:

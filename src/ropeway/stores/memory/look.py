@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import nsmallest
 
 from ...demands import check_query
@@ -38,7 +38,13 @@ def select(space: Space, query: Query, may: Callable[[Row], bool]) -> list[Row]:
     check_query(query)
     after = _place_of(query.after) if query.after else None
     known = space.rows
-    rows = known.values() if query.ids is None else [known[i] for i in dict.fromkeys(query.ids) if i in known]
+    rows: Iterable[Row]
+    if query.ids is not None:
+        rows = [known[i] for i in dict.fromkeys(query.ids) if i in known]
+    elif query.queues is not None:
+        rows = [row for name in dict.fromkeys(query.queues) if name in space.queues for row in space.queues[name].rows.values()]
+    else:
+        rows = known.values()
     found = [row for row in rows if may(row) and _fits(row, query) and (after is None or _place(row) > after)]
     return sorted(found, key=_place) if query.limit is None else nsmallest(query.limit, found, key=_place)
 

@@ -14,17 +14,19 @@ from types import TracebackType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ...buses.hearers import Hearer
 from ...clock import Clock
 from ...demands import arrival, edited
 from ...durations import LONGEST
-from ...job import HISTORY, WAITING, Attempt, Job, State
+from ...job import HISTORY, WAITING, Attempt, Job, State, numbered
 from ...store import ANY, Entry, Handback, Limits
 from .agenda import Agenda
 from .bell import Bell
 
 
-class Row(Struct):
-    """A job as it stands."""
+class Row(Struct, gc=False):
+    """A job as it stands. It holds nothing that leads back to it, and is none of the collector's: with many jobs, that would look at all
+    of them again and again, and nobody gets in meanwhile."""
 
     job: Job
     state: State
@@ -34,14 +36,14 @@ class Row(Struct):
     holder: str = ""
     receipt: str = ""
     claimed: float = 0.0
-    history: list[Attempt] = []
+    history: tuple[Attempt, ...] = ()
     result: bytes | None = None
     result_type: str = ""
     holds: bool = False  # a place in its lane
     parked: bool = False  # ready, and out of the way until its lane has a place
 
     def remember(self, attempt: Attempt) -> None:
-        self.history = [*self.history, attempt][-HISTORY:]
+        self.history = (*self.history, attempt)[-HISTORY:]
 
     def error(self) -> str:
         return self.history[-1].error if self.history else ""
@@ -58,8 +60,9 @@ class Lane(Struct):
 
 
 class Queue(Struct):
-    """What is ready, by priority; how many stand where; the lanes; the two switches, None when open; the limits."""
+    """All that is in it; what is ready, by priority; how many stand where; the lanes; the two switches, None when open; the limits."""
 
+    rows: dict[str, Row] = {}
     ready: dict[int, Agenda] = {}
     lanes: dict[str, Lane] = {}
     limits: Limits = ANY
@@ -81,6 +84,7 @@ class Space:
         self.facts: dict[str, bytes] = {}
         self.fact_ends = Agenda()
         self.bells: dict[Bell, frozenset[str]] = {}
+        self.listeners: list[Hearer] = []
         self.now = 0.0
         self.boot = 0.0
         self.undo: dict[str, Row | None] | None = None  # inside commit: the rows as they were before it
@@ -106,7 +110,8 @@ class Space:
         if self.undo is not None:
             self.undo.setdefault(job.id, None)
         self.rows[job.id] = row
-        queue = self.queue(job.queue)
+        queue = self.queues.get(job.queue) or self.queue(job.queue)
+        queue.rows[job.id] = row
         if state is State.READY:
             agendas = queue.lanes.setdefault(job.lane, Lane()).parked if row.parked else queue.ready
             agenda = agendas.get(job.priority)
@@ -118,7 +123,7 @@ class Space:
         if row.holds:
             queue.lanes.setdefault(job.lane, Lane()).holders.add(job.id)
         queue.tally[state] = queue.tally.get(state, 0) + 1
-        if row.holds_key():
+        if job.key and row.holds_key():
             self.keys[job.queue, job.key] = job.id
         if state is State.RUNNING:
             self.lent[row.receipt] = row
@@ -129,6 +134,7 @@ class Space:
             self.undo[job.id] = replace(row, job=replace(job))
         del self.rows[job.id]
         queue = self.queues[job.queue]
+        del queue.rows[job.id]
         if state is State.READY:
             agendas = queue.lanes[job.lane].parked if row.parked else queue.ready
             agendas[job.priority].drop(job.id)
@@ -139,7 +145,7 @@ class Space:
         if row.holds:
             queue.lanes[job.lane].holders.discard(job.id)
         queue.tally[state] -= 1
-        if row.holds_key():
+        if job.key and row.holds_key():
             del self.keys[job.queue, job.key]
         if state is State.RUNNING:
             del self.lent[row.receipt]
@@ -169,11 +175,11 @@ class Space:
         if here is not None:
             job.created, job.due = job.created or here.job.created, job.due or here.job.due
             return True
-        if self.key_taken(job.queue, job.key):
+        if job.key and self.key_taken(job.queue, job.key):
             return False
         job.created = job.created or self.now
-        job.due = job.due or job.created + job.delay
-        self.let_wait(Row(copied(job), State.READY, job.due), job.due)
+        due = job.due = job.due or job.created + job.delay
+        self.put_in(Row(copied(job), State.READY if due <= self.now else State.DELAYED, due))
         return True
 
     def bring(self, entry: Entry) -> bool:
@@ -187,7 +193,7 @@ class Space:
         if entry.state is not State.DEAD and self.key_taken(job.queue, job.key):
             return False
         job.created = job.created or self.now
-        row = Row(job, entry.state, moment, entry.attempts, entry.deaths, history=entry.history[-HISTORY:])
+        row = Row(job, entry.state, moment, entry.attempts, entry.deaths, history=tuple(entry.history[-HISTORY:]))
         if entry.state is State.DEAD or entry.state is State.DONE:
             job.due = job.due or job.created
             if entry.state is State.DONE:
@@ -203,7 +209,7 @@ class Space:
         if row is not None:
             self.take_out(row)
             if handback.attempt is not None:
-                row.remember(handback.attempt)
+                row.remember(numbered(handback.attempt, row.attempts))
             if handback.restore:
                 row.attempts -= 1
             if handback.edit is not None:
@@ -329,4 +335,4 @@ class Space:
 
 def copied(job: Job) -> Job:
     """What a caller does to its object is none of ours, and the other way round."""
-    return replace(job, headers=dict(job.headers))
+    return replace(job, headers=dict(job.headers) if job.headers else {})

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from random import random
 
+from ...bells.place import readable
 from ...errors import StoreError
 from .hub import Hub
 from .scripts import Request
@@ -113,7 +114,7 @@ class Ears:
             wires = _closed(wires)
             if not self._ended:
                 self._changed()  # whoever sleeps looks by itself from now on
-                select.select([self._pipe[0]], [], [], backoff * (0.5 + random() / 2))
+                readable([self._pipe[0]], backoff * (0.5 + random() / 2))
                 backoff = min(2 * backoff, LONGEST_BACKOFF)
         self._let_go()
 

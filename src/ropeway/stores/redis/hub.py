@@ -234,6 +234,15 @@ class Hub:
                 self._home = self.address.hosts[0]
         return self._home
 
+    def place_of(self, slot: int) -> Place:
+        """The primary that has this slot, if slots are told apart."""
+        return self._slot(slot) if self.cluster else self._home or self._place()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a silent server gets."""
+        return self._timeout
+
     def _slot(self, slot: int) -> Place:
         place = self._slots.get(slot)
         if place is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ...bus import LateBus, OwnBus
 from ...clock import Clock
 from ...demands import Apart
 from ...job import Job
@@ -52,6 +53,7 @@ class RedisStore(Apart):
         self._looking = Looking(way, url.dead_keep)
         self._ruling = Ruling(way, self._intake, url.dead_keep)
         self.notes = RedisNotes(way)
+        self.bus = LateBus(self._bus)
 
     # -- jobs come in, are lent out, and are settled
 
@@ -146,6 +148,12 @@ class RedisStore(Apart):
 
         greet(ask, self._options, self._copies)
 
+    def _bus(self) -> OwnBus:
+        from .bus import RedisBus
+
+        return RedisBus(self._hub, self._rooms.stem)
+
     def close(self) -> None:
+        self.bus.close()
         self._waiting.close()
         self._hub.close()

@@ -11,6 +11,8 @@ from msgspec import Struct
 from ...errors import ConfigError
 from ...url import StoreUrl
 
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
 
 class Address(Struct, frozen=True):
     """A server, and the token for it; "" for none."""
@@ -22,9 +24,14 @@ class Address(Struct, frozen=True):
     ca: str = ""
 
     @property
+    def bracketed(self) -> str:
+        """The host, an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def origin(self) -> str:
         """As a Host header names it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = self.bracketed
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
@@ -39,7 +46,15 @@ def address(url: StoreUrl) -> Address:
     if not host or parts.path not in ("", "/") or parts.fragment:
         raise ConfigError(f"{url.text} names no server; nothing was opened. Write http://HOST:PORT or https://:TOKEN@HOST")
     tls = url.scheme == "https"
+    if url.more.get("autostart") and (tls or host not in LOCAL):
+        raise ConfigError(f"{url.text}: only a server on this machine can be started, at http://127.0.0.1:PORT; nothing was opened")
     return Address(host, port or (443 if tls else 8765), tls, _token(url, parts.password, host), url.more.get("ca", ""))
+
+
+def state_folder() -> str:
+    """Where ropeway keeps what is the user's own; as config.state_folder, which stands above the engines. It need not be there."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return f"{base if os.path.isabs(base) else os.path.expanduser('~/.local/state')}/ropeway"
 
 
 def _token(url: StoreUrl, given: str | None, host: str) -> str:
@@ -47,9 +62,8 @@ def _token(url: StoreUrl, given: str | None, host: str) -> str:
         return unquote(given)
     if path := url.more.get("token_file"):
         return _read(path, url.text)
-    if host in ("127.0.0.1", "localhost", "::1"):
-        base = os.environ.get("XDG_STATE_HOME", "")
-        own = f"{base if os.path.isabs(base) else os.path.expanduser('~/.local/state')}/ropeway/server-token"
+    if host in LOCAL:
+        own = f"{state_folder()}/server-token"
         if os.path.exists(own):
             return _read(own, url.text)
     return ""

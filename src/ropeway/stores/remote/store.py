@@ -19,8 +19,9 @@ from ...job import Job, check_job
 from ...names import check_name
 from ...store import Ack, Counts, Durability, Entry, Feature, Finding, Handback, Holder, Lent, Limits, Query
 from ...url import StoreUrl
-from .address import address
+from .address import Address, address
 from .bodies import RemoteBlob
+from .bus import RemoteBus
 from .commit import Answers, Gathered
 from .notes import RemoteNotes
 from .waiting import Waits
@@ -38,12 +39,27 @@ class RemoteStore(Apart):
     def __init__(self, url: StoreUrl, clock: Clock) -> None:
         self.url = url.text
         self._clock = clock
-        self._wire = Wire(address(url), url.text, url.timeout)
+        self._wire = Wire(address(url), url.text, url.timeout, self._starter(url))
         self._waits = Waits(self._wire, clock)
         self._require = url.require
         self._known: About | None = None
         self._mine = threading.local()
         self.notes = RemoteNotes(self._call)
+        self.bus = RemoteBus(self._wire, self.url, lambda: self.features, self._call)
+
+    @staticmethod
+    def _starter(url: StoreUrl) -> Callable[[], Address] | None:
+        store = url.more.get("autostart")
+        if not store:
+            return None
+
+        def started() -> Address:
+            from .starting import start
+
+            start(address(url), store, url.text)
+            return address(url)  # with the token that its first start has made
+
+        return started
 
     # -- what the server says of itself, asked once
 
@@ -228,6 +244,7 @@ class RemoteStore(Apart):
         gathered.flush()
 
     def close(self) -> None:
+        self.bus.close()
         self._waits.close()
         self._wire.close()
 

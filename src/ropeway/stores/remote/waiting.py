@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections.abc import Callable
 
+from ...bells.place import readable
 from ...clock import Clock
 from .wire import BROKEN, Wire
 from .words import PATH, encode
@@ -68,7 +68,7 @@ class Waits:
         try:
             while len(said) < 2:  # first that a ring would be heard now, then what came of it
                 if not self._wire.waiting(response, woken, seconds + SLACK):
-                    if select.select((woken,), (), (), 0)[0]:
+                    if readable((woken,), 0):
                         self._woken = False
                         return False
                     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import select
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
@@ -12,8 +11,10 @@ from typing import Any, NoReturn
 import msgspec
 
 from ... import errors
+from ...bells.place import readable
 from ...errors import ConfigError, NotAllowed, RopewayError, StoreError
 from .address import Address
+from .plain import Reply, opening, request
 from .words import KIND
 
 KEPT = 16  # connections that wait for the next call
@@ -25,13 +26,15 @@ Woken = Callable[[], int]  # a descriptor that becomes readable when a wait shou
 class Wire:
     """The way to one server, for all threads of this process."""
 
-    def __init__(self, at: Address, url: str, timeout: float) -> None:
+    def __init__(self, at: Address, url: str, timeout: float, start: Callable[[], Address] | None = None) -> None:
         self._at = at
+        self._start = start  # starts the server where none is, and answers how it is reached then
         self._url = url
         self._timeout = timeout
         self._pid = os.getpid()
         self._free: list[http.client.HTTPConnection] = []
         self._context: Any = None
+        self._opened: tuple[Address, str | None] | None = None
         self.closed = False
 
     def post(self, path: str, body: bytes | Iterable[bytes], headers: Mapping[str, str] | None = None) -> bytes:
@@ -43,7 +46,20 @@ class Wire:
         self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: Mapping[str, str] | None = None
     ) -> http.client.HTTPResponse:
         """Send it and wait for the head of its answer; `read` must follow. A refusal is raised."""
+        try:
+            return self._open(method, path, body, headers)
+        except StoreError as error:
+            if self._start is None or not isinstance(error.__cause__, ConnectionRefusedError):
+                raise
+            self._at = self._start()
+            return self._open(method, path, body, headers)
+
+    def _open(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: Mapping[str, str] | None
+    ) -> http.client.HTTPResponse:
         connection, sent = self._take(), False
+        if headers is None and (body is None or isinstance(body, bytes)) and (opened := self._opening()) is not None:
+            return self._exchange(connection, request(method, path, opened, body), method)
         head = {"Content-Type": KIND, **(headers or {})}
         if self._at.token:
             head["Authorization"] = f"Bearer {self._at.token}"
@@ -64,6 +80,34 @@ class Wire:
             connection.close()
             raise
 
+    def _exchange(self, connection: http.client.HTTPConnection, data: bytes, method: str) -> http.client.HTTPResponse:
+        """The same for what can be sent in one piece."""
+        sent = False
+        try:
+            if connection.sock is None:
+                connection.connect()
+            connection.sock.sendall(data)
+            sent = True
+            response = Reply(connection.sock, method=method)
+            response.ropeway = connection  # type: ignore[attr-defined]
+            response.begin()
+            if response.status >= 400:
+                self._refused(response.status, self.read(response))
+            return response
+        except BROKEN as error:
+            connection.close()
+            raise self._failed(error, definite=not sent and not isinstance(error, TimeoutError)) from error
+        except RopewayError:
+            raise  # it was read: the connection is free again, or closed
+        except BaseException:
+            connection.close()
+            raise
+
+    def _opening(self) -> str | None:
+        if self._opened is None or self._opened[0] is not self._at:
+            self._opened = (self._at, opening(self._at))
+        return self._opened[1]
+
     def read(self, response: http.client.HTTPResponse) -> bytes:
         """The rest of the answer; its connection is free again."""
         connection = response.ropeway  # type: ignore[attr-defined]
@@ -80,8 +124,7 @@ class Wire:
         connection = response.ropeway  # type: ignore[attr-defined]
         if self._came(connection.sock, response):
             return True
-        ready, _, _ = select.select((connection.sock, woken), (), (), seconds)
-        return connection.sock in ready
+        return connection.sock in readable((connection.sock, woken), seconds)
 
     def _came(self, sock: Any, response: http.client.HTTPResponse) -> bool:
         """Whether more of the answer was read with what is before it: then nothing would be heard on the socket."""
@@ -109,7 +152,7 @@ class Wire:
             self._pid, self._free = os.getpid(), []
         while self._free:
             connection = self._free.pop()
-            if connection.sock is not None and not select.select((connection.sock,), (), (), 0)[0]:
+            if connection.sock is not None and not readable((connection.sock,), 0):
                 return connection
             connection.close()  # the server has hung up meanwhile
         if not self._at.tls:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ...job import Job
+from ...message import Message
 from ...store import Ack, Counts, Entry, Finding, Handback, Lent, Limits, Query
 
 PATH = "/v1/store/"
@@ -45,6 +46,7 @@ VERBS: dict[str, tuple[Any, Any]] = {
     "notes": (tuple[str], dict[str, bytes]),
     "forget": (tuple[str], bool),
     "check": (tuple[()], list[Finding]),
+    "publish": (tuple[list[Message]], None),
 }
 IN_COMMIT = ("put", "bring", "claim", "ack", "nack", "bury", "extend")
 

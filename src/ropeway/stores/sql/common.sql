@@ -78,8 +78,8 @@ select name, value from {note} where name >= :prefix and name < :beyond and unti
 -- forget_note: drops a note
 delete from {note} where name = :key;
 
--- note_lives: whether a note is there
-select 1 from {note} where name = :key and until > {now};
+-- note_lives: whether a note is there; who drops it next holds its row until he has, so that of several one drops it
+select 1 from {note} where name = :key and until > {now} {locked};
 
 -- sweep_notes: drops the notes whose time is over
 delete from {note} where until <= {now};

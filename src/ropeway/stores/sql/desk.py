@@ -59,6 +59,11 @@ class Desk:
             return self._inside(commit, work, durable=True)
         return self._tried(work, None)
 
+    def apart(self, work: Callable[[Session], T]) -> T:
+        """By a session of its own, whatever commit is under way; `work` sees to its transaction itself. It may be run again after Again,
+        and after Broken."""
+        return self._tried(work, None)
+
     def write(self, work: Callable[[Session], T], *, durable: bool = True) -> T:
         """One transaction; inside `commit`, a part of that one. `work` may be run more than once. What is not durable, a claim or an
         ack, may be undone by a crash of the database."""
@@ -120,6 +125,8 @@ class Desk:
             return False
         try:
             return work(session, durable and self._full)
+        except Broken as error:
+            raise self._unknown(error) from None
         finally:
             self._give_back(session)
 
@@ -178,9 +185,7 @@ class Desk:
                 pass
             except Broken as error:
                 if error.committing and durable is not None:  # a look changes nothing, and is repeated
-                    raise StoreError(
-                        f"{self._url.text}: {error}; it is unknown whether it was done, the same call may be repeated"
-                    ) from None
+                    raise self._unknown(error) from None
                 if fresh:
                     raise StoreError(f"{self._url.text}: {error}; nothing was done. Try again when it answers", definite=True) from None
                 fresh = True
@@ -192,6 +197,9 @@ class Desk:
             time.sleep(random.uniform(0, pause))  # of a lock that others hold, not of the store's time
             pause = min(pause * 2, LONGEST_PAUSE)
         raise StoreError(f"{self._url.text}: {HELD}, whenever it was tried; nothing was done. Repeat it", definite=True)
+
+    def _unknown(self, error: Broken) -> StoreError:
+        return StoreError(f"{self._url.text}: {error}; it is unknown whether it was done, the same call may be repeated")
 
     @staticmethod
     def _once(session: Session, work: Callable[[Session], T], durable: bool | None) -> T:

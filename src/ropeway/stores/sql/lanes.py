@@ -56,8 +56,9 @@ class Places:
             while free > 0 and (ids := [job_id for (job_id,) in session.run("parked", queue=queue, lane=lane, limit=free)]):
                 back, gone = unpark(session, queue, lane, ids)
                 free -= back
-                if back + gone < len(ids):  # one is held by somebody else: the next claim shall look again
+                if back + gone < len(ids):  # one is held by somebody else: the next claim shall look again, and nobody goes before it
                     session.run("place", queue=queue, lane=lane, id=NOBODY, ends=0)
+                    self._blocked.add(lane)
                     break
 
     def _remove_expired(self, ids: Sequence[str]) -> None:
@@ -78,7 +79,9 @@ class Places:
             return
         self._holders.update((lane, set()) for lane in new)
         for lane, job_id, ends, state in self._session.run("holders", queue=self._queue, lanes=new):
-            if (ends is None or ends > 0) and state is not None and state < 2:
+            if ends == 0:  # left since `let_in` has looked: what is parked there goes before what has not been met yet
+                self._blocked.add(lane)
+            elif state is not None and state < 2:
                 self._holders[lane].add(job_id)
 
     def admit(self, some: Sequence[tuple[str, str | None]], room: int, ours: Container[str]) -> list[str]:

@@ -43,8 +43,9 @@ class SqlNotes:
             return False
 
         def work(session: Session) -> bool:
-            lives = bool(session.run("note_lives", key=key))
+            if not session.run("note_lives", key=key):
+                return False  # and nothing is dropped: by now another may have written it anew, and is not told
             session.run("forget_note", key=key)
-            return lives
+            return True
 
         return self._desk.write(work, durable=False)

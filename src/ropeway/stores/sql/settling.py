@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from ...codec import pack_head
 from ...demands import check_acks, check_handbacks, edited
-from ...job import Job
+from ...job import Job, numbered
 from ...names import ended
 from ...store import Ack, Handback
 from . import lanes
@@ -192,7 +192,7 @@ def _as_edited(session: Session, given: Sequence[tuple[Held, Handback]]) -> list
 
 def _given(mine: Held, handback: Handback, state: int, now: int) -> dict[str, Any]:
     row = mine.row
-    past = remembered(row.past, handback.attempt)
+    past = remembered(row.past, handback.attempt and numbered(handback.attempt, row.attempts))
     priority = row.priority if handback.priority is None else handback.priority
     attempts = row.attempts - 1 if handback.restore else row.attempts
     if state == DEAD:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ...bus import LateBus, OwnBus
 from ...clock import Clock
 from ...demands import check_entries, check_lease, check_limit, check_limits
 from ...errors import BadValue
@@ -46,6 +47,7 @@ class SqlStore:
         self.rescue = Rescue(self.desk, clock, self._crowd, self._dead_keep)
         self._waiting = Waiting(url, clock, self.desk, self.rescue, self._crowd, bell)
         self.notes = SqlNotes(self.desk)
+        self.bus = LateBus(self._bus)
         self.later = Later()
         self._met: set[tuple[str, bool]] = set()  # queues that are known to be there, and to be known as ones with lanes
 
@@ -241,6 +243,10 @@ class SqlStore:
         """The statements that make the tables, as `migrate` runs them."""
         raise NotImplementedError
 
+    def _bus(self) -> OwnBus:
+        """The bus of this database, made when it is first asked for."""
+        raise NotImplementedError
+
     def durability(self) -> Durability:
         raise NotImplementedError
 
@@ -248,5 +254,6 @@ class SqlStore:
         raise NotImplementedError
 
     def close(self) -> None:
+        self.bus.close()
         self._waiting.close()
         self.desk.close()

@@ -33,6 +33,8 @@ _PARTS = (
     "operating",
     "putting",
     "settling",
+    "topics",
+    "topics_between",
     "waiting",
     "waiting_threads",
 )
@@ -57,6 +59,8 @@ from .looking import Looking  # noqa: E402
 from .operating import Operating, Switches  # noqa: E402
 from .putting import Putting  # noqa: E402
 from .settling import Settling  # noqa: E402
+from .topics import Topics  # noqa: E402
+from .topics_between import TopicsBetween  # noqa: E402
 from .waiting import Waiting  # noqa: E402
 from .waiting_threads import WaitingThreads  # noqa: E402
 
@@ -86,6 +90,8 @@ class StoreContract(
     Commits,
     Joining,
     Facts,
+    Topics,
+    TopicsBetween,
     Living,
     Lacking,
 ):

@@ -107,7 +107,9 @@ class Joining(Harness):
         caller.commit()
         assert [one.state for one in store.browse(Query())] == [State.READY]
 
-    @pytest.mark.parametrize("tx", [None, 1, "postgresql://here", object(), [], type], ids=str)
+    @pytest.mark.parametrize(
+        "tx", [None, 1, "postgresql://here", object(), [], type], ids=["nothing", "a number", "a URL", "an object", "a list", "a class"]
+    )
     def test_what_is_no_connection_is_refused(self, store: Store, tx: object) -> None:
         with pytest.raises((BadValue, Unsupported)):
             store.join(tx)

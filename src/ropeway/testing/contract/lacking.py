@@ -64,6 +64,7 @@ ACTS: dict[Feature, list[Act]] = {
     Feature.LANES: [lambda store, job: store.put([job(), job(lane="x")])],
     Feature.LIMITS: [lambda store, _: store.limit(["q"], Limits(running=1))],
     Feature.EDIT: [_edit],
+    Feature.TOPICS: [lambda store, _: store.bus.publish([]), lambda store, _: store.bus.listen(["a"], lambda _, __: None)()],
     Feature.NOTES: [
         lambda store, _: store.notes.note("a", b"", 60.0),
         lambda store, _: store.notes.notes(""),

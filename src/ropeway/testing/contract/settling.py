@@ -219,6 +219,20 @@ class Settling(Harness):
         assert (entry.state, entry.error) == (State.DEAD, "OSError: full")
 
     @needs(Feature.HISTORY, Feature.BROWSE)
+    def test_an_attempt_without_a_number_gets_that_of_its_claim(self, store: Store, job: MakeJob) -> None:
+        """Who has nothing but a receipt does not know it."""
+        put_one(store, job())
+        for _ in range(2):
+            store.nack([Handback(take_one(store).receipt, attempt=attempt(0))])
+        store.nack([Handback(take_one(store).receipt, restore=True)])
+        store.bury([Handback(take_one(store).receipt, attempt=attempt(0, "OSError: full"))])
+        assert [(one.number, one.error) for one in store.browse(Query())[0].history] == [
+            (1, "ValueError: no"),
+            (2, "ValueError: no"),
+            (3, "OSError: full"),
+        ]
+
+    @needs(Feature.HISTORY, Feature.BROWSE)
     def test_attempts_of_a_batch_are_each_their_own(self, store: Store, job: MakeJob) -> None:
         jobs = [job() for _ in range(4)]
         store.put(jobs)

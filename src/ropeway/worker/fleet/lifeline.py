@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import select
 import socket
 import threading
 from collections.abc import Callable
 
+from ...bells.place import readable
 from ...errors import ConfigError
 
 READY, ALIVE, AGAIN = b"+", b".", b"r"
@@ -49,12 +49,12 @@ class Lifeline:
 
     def _run(self) -> None:
         while True:
-            readable, _, _ = select.select([self._socket], [], [], BEAT)
-            if readable and not self._hear():
+            heard = readable([self._socket], BEAT)
+            if heard and not self._hear():
                 self._socket.close()
                 self._orphaned()
                 return
-            if not readable:
+            if not heard:
                 self.say(ALIVE)
 
     def _hear(self) -> bool:

@@ -24,3 +24,8 @@ def memory() -> int:
 def cpu() -> float:
     """Seconds of processor time of this process, all threads."""
     return time.process_time()
+
+
+def priority() -> int:
+    """The nice value of this process: low goes first, 0 is usual."""
+    return os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0

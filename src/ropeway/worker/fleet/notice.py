@@ -15,6 +15,7 @@ PREFIX = "worker/"
 ORDERS = "_orders."
 MOST_JOBS = 50  # of those that run now, named in the note; the number is told whole
 MOST_QUEUES = 50
+MOST_TASKS = 200  # with more than that registered, none is named
 
 
 class Current(Struct):
@@ -53,7 +54,11 @@ class Notice(Struct):
     claimed: float | None = None  # when a claim last brought something
     answered: float | None = None  # when the store last answered it
     every: float = 0.0  # seconds until the next such note, if nothing changes
+    priority: int = 0  # its nice value: low first, 0 for most
     supervisor: int = 0  # the pid of the process that watches over it
+    commands: bool = False  # it runs shell jobs
+    others: bool = True  # it runs jobs that are not
+    tasks: list[str] | None = None  # what it has registered, by name; None: it takes whatever comes, or does not say
 
 
 _encoder = msgspec.json.Encoder()

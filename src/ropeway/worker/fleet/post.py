@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ...errors import BadValue
+from ...history.tally import Tally
+from ...sight.here import here
+from ..accounts import Accounts
 from ..ferry import Ferry
+from ..figures import at_work
 from ..journal import Journal
 from ..landing import Landing
 from ..pools.pool import Pool
 from ..pools.threads import ThreadPool
 from ..run import Run, Shift, Verdict
 from . import meter
+from .looks import Looks
 from .notice import new_id
-from .orders import MOST_SLOTS, Desk, Order
+from .orders import MOST_SHOWN, MOST_SLOTS, Desk, Order
 from .presence import Presence
-from .stacks import stacks
 from .tidying import Tidying
 
 
 def kind_of(pool: object) -> str:
     """The word for a pool, as a worker was given it; nothing when it is chosen later."""
     return pool if isinstance(pool, str) else "" if pool is None else "command"
+
+
+def _no_tasks(_: str) -> str:
+    raise BadValue("this worker runs commands, and has no tasks")
 
 
 HUNG = 2  # runs that hang, at least, before a worker ends for it
@@ -46,21 +55,29 @@ class Post:
         *,
         supervisor: int = 0,
         max_memory: int | None = None,
+        tasks: Callable[[], list[str] | None] = lambda: None,
     ) -> None:
         self.id = new_id()
         self.counters = journal.counters
+        self.tally = Tally(shift.link, self.id)
+        journal.count = Accounts(shift.link, self.tally).count
+        self.url = shift.link.url
         self.outgrown = False
+        self.describe: Callable[[str], str | bytes] = _no_tasks  # what a task takes
         self.on_state: Callable[[str], None] = lambda _: None  # told of each note's state, for the title
+        self._boot, self._born = shift.boot, shift.boot()
         self._ferry = ferry
         self._pool = pool
         self._landing = landing
         self._journal = journal
         self._kind = kind
+        self._tasks = tasks
         self._max_memory = None if kind == "process" else max_memory  # there it is for the children
         self._told = ""
         self._presence = Presence(shift, self.id, patterns, kind, self, self._switched, supervisor=supervisor)
         self._tidying = Tidying(shift.link)
         ferry.desk = Desk(shift, self.id, journal, self.obey)
+        self._looks = Looks(self.id, shift, ferry, pool, journal.counters, self.state, kind)
 
     # The thread that keeps the leases
 
@@ -68,11 +85,14 @@ class Post:
         """Say that it is there, and look whether the whole store is paused."""
         if not self._presence.pool:
             self._presence.pool = "thread" if isinstance(self._pool(), ThreadPool) else "async"
+        here().workers.append(self._looks)
+        at_work.append(self)
         self.beat()
 
     def beat(self) -> None:
         """What is to be done now and then. Never raises."""
         self._presence.beat()
+        self.tally.beat()
         self._tidying.at_times()
         if not self.outgrown:
             self._look_at_itself()
@@ -93,8 +113,15 @@ class Post:
         self._landing.quiet()
 
     def leave(self) -> None:
-        """It is no longer there."""
-        self._presence.leave()
+        """It is no longer there. What it has done stays known."""
+        if self._looks in (shown := here().workers):
+            shown.remove(self._looks)
+        if self in at_work:
+            at_work.remove(self)
+        try:
+            self.tally.close()
+        finally:
+            self._presence.leave()
 
     # What it is told, from any thread and from signal handlers
 
@@ -126,20 +153,29 @@ class Post:
 
     # Orders: in the thread of the ferry
 
-    def obey(self, order: Order) -> str:
+    def obey(self, order: Order) -> str | bytes:
         """Follow an order, and say what was done."""
         self._presence.touch()
         slots = self._pool().slots
         if order.do == "ping":
             return f"here: {self.state()}, {len(self._ferry.held)} jobs in hand"
         if order.do == "stacks":
-            beside = (
-                "\n\nThe child processes of the pool have stacks of their own, which are not shown here." if self._kind == "process" else ""
-            )
-            return stacks() + beside
+            from ...sight.views import stacks_text
+
+            return stacks_text(MOST_SHOWN)
+        if order.do == "inspect":
+            from ...sight.views import as_json
+
+            return as_json(order.what, MOST_SHOWN)
+        if order.do == "signature":
+            return self.describe(order.what)
+        if order.do == "log":
+            return self._looks.said(order.job)
         if order.do == "kill":
             killed, left = self._kill()
             return f"{killed} jobs told to end" + (f"; {left} run in threads, and cannot be" if left else "")
+        if order.do == "signal":
+            return self._signal(order.job, order.number)
         if order.do == "look":
             self._presence.beat()
             return f"here: {self.state()}"
@@ -173,6 +209,13 @@ class Post:
                 run.verdict, left = Verdict.NONE, left + 1
         return killed, left
 
+    def _signal(self, job_id: str, number: int) -> str:
+        for run in self._ferry.held.values():
+            if run.lent.job.id == job_id and (send := run.signal) is not None:
+                send(number)
+                return f"signal {number} sent to the command of job {job_id}"
+        raise BadValue(f"no command of job {job_id} runs here")
+
     def _switched(self, reason: str | None) -> None:
         """How the switch of the whole store stands."""
         if (reason is not None) != (BY_SWITCH in self._ferry.pauses):
@@ -183,6 +226,14 @@ class Post:
     @property
     def busy(self) -> float:
         return self._ferry.busy
+
+    @property
+    def woken(self) -> int:
+        return self._ferry.woken
+
+    @property
+    def uptime(self) -> float:
+        return self._boot() - self._born
 
     @property
     def claimed(self) -> float:
@@ -206,3 +257,14 @@ class Post:
 
     def queues(self) -> Sequence[str]:
         return self._ferry.names
+
+    @property
+    def commands(self) -> bool:
+        return self._ferry.usher is not None and self._ferry.usher.commands
+
+    def tasks(self) -> list[str] | None:
+        return self._tasks()
+
+    @property
+    def others(self) -> bool:
+        return self._ferry.usher is None or self._ferry.usher.others

@@ -47,6 +47,11 @@ class Seen(Protocol):
     def slots(self) -> int: ...
     def runs(self) -> Sequence[Run]: ...
     def queues(self) -> Sequence[str]: ...
+    def tasks(self) -> list[str] | None: ...
+    @property
+    def commands(self) -> bool: ...
+    @property
+    def others(self) -> bool: ...
 
 
 class Presence:
@@ -78,6 +83,7 @@ class Presence:
         )  # fmt: skip
         self._written = self._next = -1.0
         self._changed = True
+        self._left = False
         self._ran = 0
         self._told: frozenset[str] = frozenset()
         self._state = ""
@@ -92,7 +98,7 @@ class Presence:
     def beat(self) -> bool:
         """Write the note if it is time to; whether it was. Never raises: nothing in it is needed for a job."""
         with self._lock:
-            return self._beat()
+            return not self._left and self._beat()
 
     def _beat(self) -> bool:
         now = self._shift.boot()
@@ -112,11 +118,14 @@ class Presence:
         return True
 
     def leave(self) -> None:
-        """The worker ends: it is no longer there, and takes no orders."""
-        store = self._shift.link.store
+        """The worker ends: it is no longer there, and takes no orders. No beat comes after: the thread that beats may be slow to end, and
+        would say that the worker is there."""
+        self._left = True
         try:
+            store = self._shift.link.store
             if Feature.NOTES in store.features:
-                store.notes.forget(self._key)
+                with self._lock:
+                    store.notes.forget(self._key)
                 forget_orders(store, self.id)
         except RopewayError:
             pass  # the note ends by itself, and somebody will tidy
@@ -155,12 +164,15 @@ class Presence:
         note.at, note.state, note.every, note.pool = wall, state, every, self.pool
         note.queues, note.slots = list(seen.queues())[: notice.MOST_QUEUES], seen.slots()
         note.running, note.held = len(runs), len(seen.runs())
+        note.commands, note.others = seen.commands, seen.others
+        names = seen.tasks()
+        note.tasks = None if names is None or len(names) > notice.MOST_TASKS else names
         note.jobs = [
             Current(run.lent.job.id, run.lent.job.queue, run.lent.job.task, wall - (now - run.started))
             for run in sorted(runs, key=lambda run: run.started)[: notice.MOST_JOBS]
         ]
         note.totals = {name: getattr(seen.counters, name) for name in Counters.__struct_fields__}
-        note.memory, note.cpu = meter.memory(), meter.cpu()
+        note.memory, note.cpu, note.priority = meter.memory(), meter.cpu(), meter.priority()
         note.idle = 0.0 if runs else now - self._moved
         busy = seen.busy + sum([now - run.started for run in runs])
         note.utilisation = round(min(1.0, busy / max(1e-9, note.slots * (now - self._born))), 4) if now > self._born else 0.0

@@ -29,6 +29,7 @@ from .. import app
 from ..execution import TaskWork, applied
 from ..inbox import Bell
 from ..judge import Judge
+from ..notebook import hear, told
 from ..replies import attend, runnable
 from ..run import Run, Verdict
 from .cell import Cell
@@ -43,8 +44,10 @@ from .frames import (
     FromChild,
     Hello,
     Leave,
+    Look,
     Ready,
     Return,
+    Seen,
     Sent,
     Unready,
     Work,
@@ -100,6 +103,7 @@ class Child:
         try:
             keep_memory_out()
             hello = self._hello
+            hear()
             tasks = app.reload(hello.app, lambda: configured(Link(hello.url), hello))
             work = self._work(self._hello, tasks)
         except BaseException as error:  # noqa: BLE001 - whatever the program does at its import: the worker says so
@@ -231,11 +235,24 @@ class Child:
         elif isinstance(message, Return):
             self.send(Back(self._call_back()))
             return
+        elif isinstance(message, Look):  # a thread of its own: it takes a moment, and this one must hear
+            threading.Thread(target=self._show, args=(message,), name="ropeway-sight-look", daemon=True).start()
+            return
         elif isinstance(message, Hello):
             self._hello = message
         elif isinstance(message, Leave):
             self._leave = True
         self._bell.ring()
+
+    def _show(self, look: Look) -> None:
+        from ...sight.views import as_json, encode
+
+        try:
+            what, _, job = look.what.partition(":")
+            view = encode({"lines": told(job)}) if what == "log" else as_json(look.what)
+        except Exception:  # noqa: BLE001 - whatever goes wrong with a look, the job goes on
+            view = b""
+        self.send(Seen(look.number, view))
 
     def _call_back(self) -> list[int]:
         numbers: list[int] = []

@@ -130,6 +130,13 @@ class Leave(Struct, array_like=True, tag=5):
     """Do what you have, then end."""
 
 
+class Look(Struct, array_like=True, tag=6):
+    """Show yourself: one of the views of sight/views.py, or `log:ID`, what that job has logged (notebook.py)."""
+
+    number: int
+    what: str
+
+
 # From the child
 
 
@@ -181,8 +188,15 @@ class Ask(Struct, array_like=True, tag=4):
     given: list[Any]
 
 
-ToChild = Hello | Work | Batch | Return | Answer | Leave
-FromChild = Ready | Unready | Ends | Back | Ask
+class Seen(Struct, array_like=True, tag=5):
+    """The view that was asked for, as JSON; nothing when it could not be made."""
+
+    number: int
+    view: bytes
+
+
+ToChild = Hello | Work | Batch | Return | Answer | Leave | Look
+FromChild = Ready | Unready | Ends | Back | Ask | Seen
 
 _encode = msgspec.msgpack.Encoder().encode
 to_child = msgspec.msgpack.Decoder(ToChild)

@@ -11,6 +11,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from ..judge import Judge
 from ..run import NEVER, End, Run, Shift, Verdict
 from .clerk import Clerk
 from .crew import Crew
-from .frames import Answer, Ask, Back, Batch, Broken, Ended, Ends, Hello, Ready, Return, Sent, Unready, Work
+from .frames import Answer, Ask, Back, Batch, Broken, Ended, Ends, Hello, Look, Ready, Return, Seen, Sent, Unready, Work
 from .groups import Group, Groups, fit
 from .kid import Kid
 from .outlet import Outlet
@@ -33,6 +34,25 @@ from .warden import Warden
 LONG = 0.02  # seconds of a job from which on it is sent alone
 FRAME = 0.01  # seconds of work in a frame
 MOST, MOST_BYTES = 100, 1 << 20  # in a frame
+LOOKING = 1.0  # seconds that children have to show themselves
+
+
+class Looking:
+    """Somebody looks at the children: whom he has asked, and what they have shown."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.asked: tuple[int, ...] = ()
+        self.answers: dict[int, Any] = {}
+        self.begun = False
+        self.ended = threading.Event()
+
+    def take(self, pid: int, view: bytes) -> None:
+        """One has answered."""
+        if pid:
+            self.answers[pid] = msgspec.json.decode(view) if view else None
+        if self.begun and all(pid in self.answers for pid in self.asked):
+            self.ended.set()
 
 
 class Hub:
@@ -70,6 +90,7 @@ class Hub:
         self._orders: deque[Callable[[], object]] = deque()
         self._wake = Wake()
         self._number = 0
+        self._looks: dict[int, Looking] = {}
         self._closed = False
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -97,6 +118,19 @@ class Hub:
     def pending(self) -> int:
         """How many jobs were sent and have not begun, as far as is known here."""
         return sum([kid.pending for kid in self._crew.kids])
+
+    def look(self, what: str) -> list[tuple[int, Any]]:
+        """What each child shows of itself, by its pid; None of one that does not answer within LOOKING. For other threads, and not for
+        the hub's own."""
+        looking = Looking()
+        self.order(lambda: self._begin(looking, what))
+        looking.ended.wait(LOOKING)
+        self.order(lambda: self._looks.pop(looking.number, None))
+        return [(pid, looking.answers.get(pid)) for pid in looking.asked]
+
+    def pid(self, run: Run) -> int | None:
+        """The process that this one was sent to."""
+        return next((kid.pid for kid in self._crew.kids if any(one is run for one in list(kid.outstanding.values()))), None)
 
     def close(self) -> None:
         """End the children: those at rest by themselves, the others by force."""
@@ -286,6 +320,9 @@ class Hub:
             self._came_back(kid, message.numbers)
         elif isinstance(message, Ready):
             self._crew.ready(kid, message.tasks)
+        elif isinstance(message, Seen):
+            if (looking := self._looks.get(message.number)) is not None:
+                looking.take(kid.pid, message.view)
         elif isinstance(message, Unready):
             kid.error = message.error
 
@@ -329,6 +366,17 @@ class Hub:
                 self.order(lambda: None if kid.gone else kid.send(answer))
 
             self._clerk.send(errand)
+
+    def _begin(self, looking: Looking, what: str) -> None:
+        self._number += 1
+        looking.number = self._number
+        self._looks[looking.number] = looking
+        looking.asked = tuple(kid.pid for kid in self._crew.kids if kid.ready and not kid.gone)
+        for kid in self._crew.kids:
+            if kid.pid in looking.asked:
+                kid.send(Look(looking.number, what))
+        looking.begun = True
+        looking.take(0, b"")
 
     # What was called back
 

@@ -101,6 +101,11 @@ class LoopPool:
         if self._loop is not None:
             self._call(self._feed)
 
+    def task(self, run: Run) -> asyncio.Task[None] | None:
+        """The task that this one runs in, for those who look on."""
+        runs = run.group.runs if run.group is not None else (run,)
+        return next((self._tasks[id(one)] for one in runs if id(one) in self._tasks), None)
+
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run the jobs in this loop, which somebody else runs."""
         self._loop = loop

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ...errors import ConfigError
 from ...retry import Retry
@@ -117,6 +118,14 @@ class ProcessPool:
     def host(self, work: Callable[[], int]) -> int:
         """The main thread is kept free for signals; another one may do the work itself."""
         return in_thread(work) if threading.current_thread() is threading.main_thread() else work()
+
+    def look(self, what: str) -> list[tuple[int, Any]]:
+        """That view of each child, by its pid; None of one that does not answer soon."""
+        return self._hub.look(what)
+
+    def pid(self, run: Run) -> int | None:
+        """The process that has this one."""
+        return self._hub.pid(run)
 
     def printed(self, job_id: str) -> bytes:
         """The end of what that job has printed, if it is still known."""

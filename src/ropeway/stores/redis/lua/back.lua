@@ -15,6 +15,7 @@ for i = 5, #ARGV, step do
     local due, attempts, deaths, flags = read('>I8I4I4B', mark, 2)
     local priority = #ARGV[i + 3] > 1 and sub(ARGV[i + 3], 2) or sub(mark, 1, 1)
     local record = (blob ~= '' or has(flags, HOLDS) or bury and has(flags, KEY)) and call('HGET', KEYS[3], id)
+    if byte(attempt, 3) == 0 then attempt = sub(attempt, 1, 2) .. '\206' .. pack('>I4', attempts) .. sub(attempt, 4) end -- no number: the claim's
     if restore then attempts = attempts - 1 end
     if attempt ~= '' and not has(flags, HISTORY) then flags = flags + HISTORY end
     if has(flags, LIMITED) then

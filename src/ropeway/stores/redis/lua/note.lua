@@ -13,11 +13,10 @@ elseif ARGV[4] == 'f' then
   return call('HDEL', KEYS[1], ARGV[5])
 end
 local out, size = {}, #ARGV[5]
-local all = call('HGETALL', KEYS[1])
-for n = 1, #all, 2 do
-  if sub(all[n], 1, size) == ARGV[5] then
-    out[#out + 1] = all[n]
-    out[#out + 1] = all[n + 1]
+for _, key in ipairs(call('HKEYS', KEYS[1])) do -- keys alone: there may be thousands of notes, and most are somebody else's
+  if sub(key, 1, size) == ARGV[5] then
+    out[#out + 1] = key
+    out[#out + 1] = call('HGET', KEYS[1], key)
   end
 end
 return out

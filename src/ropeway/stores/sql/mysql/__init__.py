@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 from pymysql.converters import decoders, encoders
 
+from ....bus import OwnBus
 from ....clock import SYSTEM, Clock
 from ....errors import ConfigError
 from ....names import shown
@@ -122,6 +123,15 @@ class MysqlStore(SqlStore):
         if not self._ready or not self._server:  # the tables, by a connection of ours: to make one ends a transaction
             self._server = self.desk.read(lambda session: session.ask(WHO))[0][2]  # type: ignore[attr-defined]
         return MysqlGuest(tx, self._invited, self._given, self._server, self.url)
+
+    # -- topics
+
+    def _bus(self) -> OwnBus:
+        from ....buses.places import Port
+        from ....buses.stream import StreamBus
+
+        place = Port(self._url.bell_choice, str(self._where.get("host", "")))
+        return StreamBus(self.url, self.notes, place, self.clock)
 
     # -- what it is worth
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import psycopg
 
+from ....bus import OwnBus
 from ....clock import SYSTEM, Clock
 from ....errors import ConfigError
 from ....store import Durability, Finding
@@ -120,6 +121,18 @@ class PostgresStore(SqlStore):
     def _whoami(self) -> str:
         self._server = str(self.desk.read(lambda session: _wire(session).ask(Call(WHO.encode())))[0][0])
         return self._server
+
+    # -- topics
+
+    def _bus(self) -> OwnBus:
+        from .bus import PostgresBus
+
+        return PostgresBus(self.url, self.desk, self._session, self._topics)
+
+    def _topics(self) -> str:
+        """What tells the topics of these tables from those of others."""
+        self.desk.apart(lambda _: None)  # so that the schema is known
+        return names(self._url, self._schema)["job"]
 
     # -- what it is worth
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from .... import living
+from ....bus import OwnBus
 from ....clock import SYSTEM, Clock
 from ....errors import ConfigError, StoreError
 from ....job import Job
@@ -20,6 +21,7 @@ from ..foreign import Foreign
 from ..operating import check_new
 from ..record import HEX_COLUMNS, NEVER
 from ..schema import make_tables, schema_text
+from ..session import Again
 from ..statements import Statements
 from ..store import MAX_BODY, SqlStore
 from ..waiting import LONGEST, Bell
@@ -105,15 +107,21 @@ class SqliteStore(SqlStore):
                 pass
             check_alone(self._driver, self._path, self.url)
             os.makedirs(self._beside, mode=self._mode | (self._mode & 0o444) >> 2, exist_ok=True)
-            self._turn = Turn(f"{self._beside}/turn", self._mode, self._url.timeout)
+            self._turn = turn = Turn(f"{self._beside}/turn", self._mode, self._url.timeout)
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror}: {error.filename}; nothing was done", definite=True) from None
         connection = self._connected()
         try:
             if connection.pragma("journal_mode") != "wal":
-                connection.pragma("journal_mode", "wal")
+                turn.take()  # of two who switch a new file at once, SQLite tells one that it is locked, whatever its patience
+                try:
+                    connection.pragma("journal_mode", "wal")
+                finally:
+                    turn.leave()
             session = SqliteSession(connection, self._driver, self._statements, self._time, self._turn)
             self.version_found = make_tables(session, self.url, living.boot())
+        except Again:
+            raise StoreError(f"{self.url}: another process has it for {self._url.timeout:g} s; nothing was done", definite=True) from None
         except self._driver.error as error:
             if code(error) == NOT_A_DATABASE:
                 raise ConfigError(f"{self.url}: {self._path} is no SQLite database; nothing was opened") from None
@@ -144,6 +152,23 @@ class SqliteStore(SqlStore):
 
     def meet(self, queues: set[str], laned: set[str]) -> None:
         """Nothing: who writes to this database has it for himself anyway, and another connection of ours could not."""
+
+    # -- topics
+
+    def _bus(self) -> OwnBus:
+        from ....buses.places import Folder
+        from ....buses.stream import StreamBus
+
+        return StreamBus(self.url, self.notes, Folder(self._ears, lambda: True), self.clock)
+
+    def _ears(self) -> tuple[int, int]:
+        """The folder for the sockets of those who listen, opened, and their mode."""
+        folder = f"{self._beside}/{self._url.namespace}+.listen"  # no queue's name begins with a dot
+        try:
+            os.makedirs(folder, mode=self._mode | (self._mode & 0o444) >> 2, exist_ok=True)
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), self._mode
+        except OSError as error:
+            raise StoreError(f"{self.url}: {error.strerror}: {folder}; nothing was done", definite=True) from None
 
     # -- what it is worth
 

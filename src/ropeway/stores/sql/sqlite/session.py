@@ -28,6 +28,7 @@ AT_ONCE = 25  # jobs in one statement: a sixth less work for each than one by on
 
 _ONE_ROW = re.compile(r"(\((?:\?, )*\?\))")
 _FAR = 1 << 62
+_UNSURE = {10, 13}  # the disk failed, the disk is full
 _LATER = {5, 6, 17, 19}  # busy, locked, the schema was changed; a constraint: a key that came in between
 
 
@@ -96,7 +97,10 @@ class SqliteSession(Session):
         return False
 
     def close(self) -> None:
-        self.connection.close()
+        try:
+            self.connection.close()
+        except self._error:
+            pass  # what a last checkpoint could not do, the next opening does
 
     # -- statements by name
 
@@ -142,7 +146,8 @@ class SqliteSession(Session):
 
     def put_quick(self, job: Job, durable: bool) -> bool:
         """A put of one job as one statement that is a transaction by itself: a third of the work of `begin`, `insert`, `commit`. False:
-        nothing was stored; those will say why."""
+        nothing was stored; those will say why. Raises Broken where nobody knows: a sync that failed may leave in the log what the next
+        opening takes for done."""
         created, due = moments(job, self.time()[0])
         key, lane = job.key or None, job.lane or None
         values = (bytes.fromhex(job.id), job.queue, job.priority, due, created, key, pack_head(job), job.body, lane)
@@ -158,7 +163,11 @@ class SqliteSession(Session):
                     self._execute(self._quick, values)
                 finally:
                     self._turn.leave()
-        except (Again, self._error):
+        except Again:
+            return False
+        except self._error as error:
+            if code(error) in _UNSURE:
+                raise self._told(error, committing=True) from None
             return False
         return self.connection.total_changes() > before
 

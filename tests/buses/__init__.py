@@ -1,0 +1,1 @@
+"""The bus over stream sockets, and what strangers and accidents do to it."""

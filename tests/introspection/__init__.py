@@ -1,0 +1,1 @@
+"""The introspection page, in front of real processes."""

@@ -1,0 +1,1 @@
+"""Following jobs with OpenTelemetry."""

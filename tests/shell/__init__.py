@@ -1,0 +1,1 @@
+"""Shell jobs: command lines as jobs, beside nq and task-spooler."""

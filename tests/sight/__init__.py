@@ -1,0 +1,1 @@
+"""What a process can say of itself: each part of it."""

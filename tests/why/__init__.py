@@ -1,0 +1,1 @@
+"""Tests of why: each situation planted for real, and named."""
