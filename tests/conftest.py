@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 import servers
+from ropeway.worker.figures import at_work
 
 MARK = "ROPEWAY_TEST_RUN"
 
@@ -79,6 +81,29 @@ def _ctrl_c_is_heard() -> None:
     what the tests say of Ctrl-C is not true."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_outlives_a_test() -> Iterator[None]:
+    """Where the log goes and what makes its records is put back as it was, whatever a command line run in this process has set up."""
+    kept = [
+        (logger, logger.handlers[:], logger.level, logger.propagate)
+        for logger in (logging.getLogger("ropeway"), logging.getLogger("uvicorn"))
+    ]
+    factory = logging.getLogRecordFactory()
+    yield
+    for logger, handlers, level, propagate in kept:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)  # not the attribute: loggers remember what they are enabled for until one is told a level
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture(autouse=True)
+def _no_worker_outlives_a_test() -> Iterator[None]:
+    before = list(at_work)
+    yield
+    left = [worker for worker in at_work if worker not in before]
+    assert not left, f"still at work in this process: {left}"
 
 
 # -- processes: each one that a test starts carries the mark of this run in its environment, whoever its parent is by then

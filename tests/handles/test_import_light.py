@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -61,19 +61,19 @@ def test_putting_and_claiming_load_no_event_loop(url: str, tmp_path: Path) -> No
     }
 
 
-def test_the_whole_process_is_quick() -> None:
-    """Against the bare interpreter, in CPU time of the same minute, since the machine may be busy: the target is 60 ms in all."""
+def test_it_takes_less_than_asyncio_does() -> None:
+    """In processor time over the bare interpreter, in turn, the least of seven: the target is 60 ms in all on a quiet machine, where
+    asyncio takes 60 to 70; on a busy one both take longer."""
 
     def cost(code: str) -> float:
-        best = 9.0
-        for _ in range(5):
-            before = os.times()
-            subprocess.run([sys.executable, "-I", "-c", ALONE + code], check=True, timeout=60)
-            after = os.times()
-            best = min(best, after.children_user + after.children_system - before.children_user - before.children_system)
-        return best
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-I", "-c", ALONE + code], check=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert cost("import ropeway") - cost("") < 0.055
+    rounds = [(cost(""), cost("import ropeway"), cost("import asyncio")) for _ in range(7)]
+    bare, ours, theirs = (min(costs) for costs in zip(*rounds, strict=True))
+    assert ours - bare < 0.95 * (theirs - bare), f"{1000 * (ours - bare):.1f} ms, asyncio {1000 * (theirs - bare):.1f}"
 
 
 def test_the_door_shows_about_twenty_names_and_each_is_there() -> None:

@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,13 +17,8 @@ HOSTILE = "mail\r\nFAKE 2026-01-01 INFO\x1b[2J\u2028next\x00 \x9b1m end"
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROPEWAY_LOG", raising=False)
-    logger = logging.getLogger("ropeway")
-    before = (logger.level, logger.propagate, list(logger.handlers))
-    yield
-    logger.level, logger.propagate = before[:2]
-    logger.handlers[:] = before[2]
 
 
 def written(mode: str, *args: object, **more: object) -> str:

@@ -146,3 +146,22 @@ def test_a_factory_that_came_later_goes_on_when_we_stop(records: Records) -> Non
         assert texts(records) == ["heard"]
     finally:
         logging.setLogRecordFactory(logging.LogRecord)
+
+
+def test_heard_again_below_a_factory_that_came_later_each_record_is_heard_once(records: Records) -> None:
+    ours = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(lambda *given, **more: ours(*given, **more))
+    records.stop()
+    records.start()
+    log.warning("heard once")
+    assert texts(records) == ["heard once"]
+
+
+def test_heard_again_after_all_factories_were_thrown_out(records: Records) -> None:
+    ours = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(lambda *given, **more: ours(*given, **more))
+    records.stop()
+    logging.setLogRecordFactory(logging.LogRecord)
+    records.start()
+    log.warning("heard once")
+    assert texts(records) == ["heard once"]

@@ -104,3 +104,21 @@ def test_it_travels_with_the_job(broker: ropeway.Broker, tmp_path: Path) -> None
             (entry,) = other.queue("q").browse(ids=[handle.id])
             assert entry.state is State.DEAD, number
             assert entry.history[0].log.endswith("WARNING shop: so far so good")
+
+
+def test_a_factory_put_around_ours_does_not_make_the_next_worker_go_in_circles(broker: ropeway.Broker) -> None:
+    """The introspection page that starts after a worker does that, and stays while workers come and go."""
+    notebook.hear()
+    ours = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(lambda *given, **more: ours(*given, **more))
+    notebook.unhear()
+
+    @broker.task(queue="q", retry=Retry(1))
+    def boom() -> None:
+        log.warning("said once")
+        raise ValueError("no")
+
+    handle = boom.put()
+    broker.worker("q", drain=True).run()
+    (entry,) = broker.queue("q").browse(ids=[handle.id])
+    assert entry.history[0].log.count("said once") == 1

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
 from ..failure import clean, traceback_of
+from .chain import Factory, Place
 from .secrets import censored
 
 RECORDS = 1000
@@ -53,24 +53,20 @@ class Records:
         self._kept: deque[Kept | _Raw] = deque(maxlen=most)
         self._numbers = count(1)
         self._on = False
-        self._before: Any = None
-        self._made: Callable[..., logging.LogRecord] | None = None
+        self._place = Place(self._maker)
 
     def start(self) -> None:
         """Hear what is logged from now on."""
         if not self._on:
             self._on = True
-            self._before = logging.getLogRecordFactory()
-            self._made = self._maker(self._before)
-            logging.setLogRecordFactory(self._made)
+            self._place.take()
 
     def stop(self) -> None:
         """No longer. Where another has put his factory around ours, it stays, and does nothing."""
         self._on = False
-        if logging.getLogRecordFactory() is self._made:
-            logging.setLogRecordFactory(self._before)
+        self._place.leave()
 
-    def _maker(self, before: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
+    def _maker(self, before: Factory) -> Factory:
         """The factory around that one. A factory of the program's may have changed the record, taken a secret out of it say: then what it
         was made of does not count, and each record is put into words as it came out."""
         append, numbers, plain = self._kept.append, self._numbers, before is logging.LogRecord

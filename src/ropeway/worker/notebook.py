@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..failure import clean
+from ..sight.chain import Factory, Place
 from ..sight.secrets import censored
 from ..tasks.context import running
 from .run import Run
@@ -29,17 +30,15 @@ Row = dict[str, Any]
 _known: OrderedDict[str, tuple[int, deque[Line]]] = OrderedDict()  # by job: the attempt, and what it has said
 _lock = threading.Lock()
 _users = 0
-_before: Any = None
 
 
 def hear() -> None:
     """Hear what jobs log in this process, until `unhear` was called as often."""
-    global _users, _before
+    global _users
     with _lock:
         _users += 1
         if _users == 1:
-            _before = logging.getLogRecordFactory()
-            logging.setLogRecordFactory(_made)
+            _place.take()
 
 
 def unhear() -> None:
@@ -47,19 +46,25 @@ def unhear() -> None:
     global _users
     with _lock:
         _users -= 1
-        if not _users and logging.getLogRecordFactory() is _made:
-            logging.setLogRecordFactory(_before)
+        if not _users:
+            _place.leave()
 
 
-def _made(*given: Any, **more: Any) -> logging.LogRecord:
-    record: logging.LogRecord = _before(*given, **more)
-    run = running.get()
-    if run is not None and _users and not run.ended:
-        try:
-            _note(run, (record.created, record.levelname, record.name, record.getMessage()[: 2 * LONGEST]))
-        except Exception:  # noqa: BLE001, S110 - a log call with wrong arguments is no business of ours
-            pass
-    return record
+def _around(before: Factory) -> Factory:
+    def made(*given: Any, **more: Any) -> logging.LogRecord:
+        record = before(*given, **more)
+        run = running.get()
+        if run is not None and _users and not run.ended:
+            try:
+                _note(run, (record.created, record.levelname, record.name, record.getMessage()[: 2 * LONGEST]))
+            except Exception:  # noqa: BLE001, S110 - a log call with wrong arguments is no business of ours
+                pass
+        return record
+
+    return made
+
+
+_place = Place(_around)
 
 
 def _note(run: Run, line: Line) -> None:

@@ -159,13 +159,12 @@ class Hub:
 
     def _lap(self) -> None:
         while self._orders:
-            self._orders.popleft()()
+            order = self._orders.popleft()
+            self._pass_on_the_stop()  # before what follows from it: a run that is ended learns that its worker stops
+            order()
+        self._pass_on_the_stop()
         now = self._shift.boot()
         crew = self._crew
-        if self._shift.stopping and not self._stopping:
-            self._stopping = True
-            for kid in crew.kids:
-                kid.cell.stop()
         crew.fill(now)
         if self._gathering:
             self._batches(now)
@@ -193,6 +192,12 @@ class Hub:
             self._hear(found, dry=fd in crew.exits)
             if (found.gone or fd in crew.exits) and found in crew.kids:
                 self._warden.bury(found)
+
+    def _pass_on_the_stop(self) -> None:
+        if self._shift.stopping and not self._stopping:
+            self._stopping = True
+            for kid in self._crew.kids:
+                kid.cell.stop()
 
     # Feeding
 
