@@ -91,7 +91,7 @@ def test_a_group_is_made_by_who_listens_and_its_patterns_stand(shell: Shell) -> 
     assert shell.ok("group", "edit", "g", "users", "--keep", "5m").row["patterns"] == ["users"]
     assert shell("group", "add", "g", "#").code == 6
     assert shell.ok("group", "add", "g", "#", "--replace").row["patterns"] == ["#"]
-    assert shell.ok("group", "rm", "g").row == {"deleted": 1}
+    assert shell.ok("group", "rm", "g", "g").row == {"deleted": 1}  # named twice, it is one
     assert shell("group", "rm", "g").code == 3
 
 
@@ -106,7 +106,7 @@ def test_what_is_retained(shell: Shell, clock: FakeClock) -> None:
     table = shell.ok("group", "ls", terminal=True).out
     assert "all" in table
     assert "orders.#  1d" in table
-    assert shell.ok("group", "release", "orders.#").row == {"released": 1}
+    assert shell.ok("group", "release", "orders.#", "orders.#").row == {"released": 1}
     assert shell("group", "release", "orders.#").code == 3
 
 

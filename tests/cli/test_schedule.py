@@ -29,7 +29,7 @@ def test_add_look_and_remove(shell: Shell, clock: FakeClock) -> None:
     assert "beat" in shell.ok("schedule", "ls", terminal=True).out
     clock.advance(10)
     assert planted(shell) == [b"tick"]
-    assert shell.ok("schedule", "rm", "beat").row == {"deleted": 1}
+    assert shell.ok("schedule", "rm", "beat", "beat").row == {"deleted": 1}  # named twice, it is one
     assert shell.ok("schedule", "ls").out == ""
 
 

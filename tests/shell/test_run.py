@@ -286,6 +286,14 @@ def test_killed_with_tries_left_it_is_not_tried_again(own: Store, yard: Yard) ->
     assert yard.log() == ["begin a"]
 
 
+def test_a_job_that_is_named_in_two_ways_is_one(own: Store, yard: Yard) -> None:
+    yard.hold("a")
+    job = own.run("-L", "build", "--", "./step", "a")
+    yard.sees("begin a")
+    assert len(own.shell.ok("kill", "build", job, "last").rows) == 1
+    assert [row["id"] for row in own("wait", job, "build", "last").rows] == [job]
+
+
 def test_taken_back_before_it_began_it_ends_as_if_killed(own: Store, yard: Yard) -> None:
     yard.hold("a")
     own.run("--slots", "1", "--", "./step", "a")  # the queue is at its limit

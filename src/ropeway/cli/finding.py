@@ -16,19 +16,19 @@ LAST = "last"
 
 
 def find(session: Session, words: Sequence[str], queue: str, *, done: str) -> list[Entry]:
-    """Each of them, in order. `done`: what was not done when there is one that is not there: Failure."""
+    """Each of them once, in order. `done`: what was not done when there is one that is not there: Failure."""
     names = [name.replace("-", "").lower() if is_id(name.replace("-", "").lower()) else name for name in named(words, "id")]
     ids = tuple(name for name in names if is_id(name))
     there = {entry.job.id: entry for entry in session.store.browse(Query(ids=ids, limit=None))} if ids else {}
-    out = []
+    out: dict[str, Entry] = {}  # by id: a label may mean a job that is named by its id as well
     for name in names:
         entry = there.get(name) if is_id(name) else newest(session, queue, "" if name == LAST else name)
         if entry is None:
             what = f"job {name}" if is_id(name) else "command" if name == LAST else f"command with the label {name[:80]!r}"
             where = "" if is_id(name) else f" in {queue}"
             raise Failure(NOTHING, f"there is no {what}{where}: it was not kept, was deleted, or never was there; nothing was {done}")
-        out.append(entry)
-    return out
+        out.setdefault(entry.job.id, entry)
+    return list(out.values())
 
 
 def newest(session: Session, queue: str, label: str = "") -> Entry | None:

@@ -109,15 +109,16 @@ def release(session: Session, words: Words, options: Options) -> int:
     _NAMED.only(options, "release")
     groups = Groups(session.link)
     known = {one.pattern for one in groups.retained()}
-    if not words:
+    patterns = dict.fromkeys(words)
+    if not patterns:
         raise Failure(USAGE, "which pattern? Nothing was done. See: ropeway group ls")
-    for pattern in words:
+    for pattern in patterns:
         if pattern not in known:
             raise Failure(NOTHING, f"{pattern[:80]!r} is not retained; nothing was done. See: ropeway group ls")
-    for pattern in words:
+    for pattern in patterns:
         groups.release(pattern)
     if not session.quiet:
-        session.out.one({"released": len(words)}, [f"released {len(words)}"], name="released")
+        session.out.one({"released": len(patterns)}, [f"released {len(patterns)}"], name="released")
     return DONE
 
 

@@ -81,12 +81,13 @@ def rm(session: Session, words: Words, options: Options) -> int:
     """Remove those that are named."""
     _NAMED.only(options, "rm")
     schedules = _schedules(session)
-    for schedule in _NAMED.all_of(words, schedules.get):
+    some = _NAMED.all_of(words, schedules.get)
+    for schedule in some:
         schedules.delete(schedule.name)
         if schedule.source == "code":
             session.note(f"{schedule.name} is in the code: it is back when a worker with that code starts. To keep it off, pause it")
     if not session.quiet:
-        session.out.one({"deleted": len(words)}, [f"deleted {len(words)} schedule{'' if len(words) == 1 else 's'}"], name="deleted")
+        session.out.one({"deleted": len(some)}, [f"deleted {len(some)} schedule{'' if len(some) == 1 else 's'}"], name="deleted")
     return DONE
 
 
