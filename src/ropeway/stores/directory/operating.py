@@ -18,6 +18,7 @@ from .layout import Part, read_held, receipt_of, stretch_of
 
 if TYPE_CHECKING:
     from .station import Station
+    from .walks import Seen
 
 OPERATOR = Holder("operator")
 LEASE = 30.0
@@ -43,49 +44,46 @@ class Operating:
                     return lent
         return None
 
-    def _pick_all(self, found: Sequence[tuple[Job, Part]]) -> Iterator[Lent]:
-        """Pick all of these that still wait. One walk past them takes those that have a part of their own; what shares a part changes its
-        name with each that goes, and is looked for one by one."""
-        left = {job.id: part for job, part in found}
-        dues = [part.due for part in left.values()]
+    def _take_all(self, found: Sequence[tuple[Job, Part]]) -> Iterator[list[Lent]]:
+        """Take all of these that still wait, those of a part together: one walk past them, and a rename a part. What else is in the part
+        goes back with `_put_back`. What a claim has split or moved since it was found is looked for one by one."""
+        left: dict[str, tuple[str, int, int]] = {job.id: place_of(part) for job, part in found}
         if len(left) > 1:
+            dues = [part.due for _, part in found]
+            asked: dict[tuple[str, int, int], set[str]] = {}
+            for job_id, place in left.items():
+                asked.setdefault(place, set()).add(job_id)
             with self.room.lock, closing(self.station.looking.waiting(min(dues), max(dues))) as walk:
                 for seen in walk:
-                    if (seen.part.first, seen.part.end) == (0, 1) and seen.part.x in left:
-                        del left[seen.part.x]
-                        lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), 0, LEASE, OPERATOR, free=True)
-                        if lent is not None:
-                            yield lent
+                    if (ids := asked.get(place_of(seen.part))) and (lents := self._take(seen, ids)):
+                        for lent in lents:
+                            del left[lent.job.id]
+                            ids.discard(lent.job.id)
+                        yield lents
         for job_id in left:
-            if (lent := self.pick(job_id, LEASE, OPERATOR, free=True)) is not None:
-                yield lent
+            if (one := self.pick(job_id, LEASE, OPERATOR, free=True)) is not None:
+                yield [one]
 
-    def _wake_whole(self, found: Sequence[tuple[Job, Part]]) -> tuple[int, list[tuple[Job, Part]]]:
-        """Of parts in which all that is open is to come due now, all together: two renames a part, not some for each job. How many that
-        were, and the jobs that are left."""
-        asked: dict[tuple[str, int, int], list[Job]] = {}
-        for job, part in found:
-            asked.setdefault((part.x, part.first, part.end), []).append(job)
-        whole = {place for (_, part) in found if 1 < part.live() == len(asked[place := (part.x, part.first, part.end)])}
-        if not whole:
-            return 0, [*found]
-        woken, run = 0, self.room.run("p", OPERATOR.name)
-        dues = [part.due for _, part in found]
-        with self.room.lock, closing(self.station.looking.waiting(min(dues), max(dues))) as walk:
-            for seen in walk:
-                place = (seen.part.x, seen.part.first, seen.part.end)
-                if place not in whole or seen.part.live() != len(asked[place]):
-                    continue  # one of them has gone meanwhile: the others are looked for one by one
-                held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, run, LEASE)
-                if held is None:
-                    continue
-                base = receipt_of(self.room.queue, held.run.name, held.part)
-                self.station.held[base] = held
-                self.station.note_lease(held.part.until)
-                back = [(record, Handback(f"{base}{record}", restore=True)) for record in held.part.open_records()]
-                woken += sum(self.station.settling.nack(base, back))
-                del asked[place]
-        return woken, [(job, part) for job, part in found if (part.x, part.first, part.end) in asked]
+    def _take(self, seen: Seen, ids: set[str]) -> list[Lent]:
+        """Those of a part; nothing when another was faster."""
+        held = self.station.lending.take_whole(seen.prio, seen.fd, seen.name, seen.part, self.room.run("p", OPERATOR.name), LEASE)
+        if held is None:
+            return []
+        base = receipt_of(self.room.queue, held.run.name, held.part)
+        self.station.held[base] = held
+        self.station.note_lease(held.part.until)
+        part, jobs = held.part, (held.jobs or {}).items()
+        lents = [Lent(job, f"{base}{record}", part.attempts, part.deaths, 0.0) for record, job in jobs if job.id in ids]
+        if not lents:
+            self._put_back(base)
+        return lents
+
+    def _put_back(self, base: str) -> None:
+        """What is left of a part after some of it has been settled, as if nothing had happened to it. Who looked meanwhile saw none of it,
+        so it is told."""
+        held = self.station.held.pop(base, None)
+        if held is not None and (left := held.part.live()) and self.station.give_back(held, restore=True):
+            self.station.ring(left)
 
     def limit(self, limits: Limits) -> None:
         """From now on these hold: what they let run now comes back, and who waits is told."""
@@ -129,17 +127,15 @@ class Operating:
             gone += self.purge(states & WAITING)
             states -= WAITING
         matches = self._matches(query, states)
-        for lent in list(self._pick_all([(job, part) for job, state, part in matches if state in WAITING])):
-            gone += self._ack(lent)
+        for lents in self._take_all([(job, part) for job, state, part in matches if state in WAITING]):
+            base, records = _of_one_part(lents)
+            with self.room.lock:
+                gone += sum(self.station.settling.ack(base, [(record, Ack(f"{base}{record}", keep=0.0)) for record in records]))
+                self._put_back(base)
         for _, state, part in matches:
             if state not in WAITING:
                 gone += self._remove_ended(state, part)
         return gone
-
-    def _ack(self, lent: Lent) -> int:
-        base, _, record = lent.receipt.rpartition(".")
-        with self.room.lock:
-            return sum(self.station.settling.ack(f"{base}.", [(int(record), Ack(lent.receipt, keep=0.0))]))
 
     def _matches(self, query: Query, states: frozenset[State]) -> list[tuple[Job, State, Part]]:
         """What fits, gathered before anything is changed."""
@@ -172,11 +168,12 @@ class Operating:
         states = (query.states if query.states is not None else frozenset({State.DEAD})) - {State.RUNNING, State.READY}
         now = int(self.station.place.now() * 1e6)
         matches = self._matches(query, states)
-        back, left = self._wake_whole([(job, part) for job, state, part in matches if state is State.DELAYED])
-        for lent in list(self._pick_all(left)):
-            base, _, record = lent.receipt.rpartition(".")
+        back = 0
+        for lents in self._take_all([(job, part) for job, state, part in matches if state is State.DELAYED]):
+            base, records = _of_one_part(lents)
             with self.room.lock:
-                back += sum(self.station.settling.nack(f"{base}.", [(int(record), Handback(lent.receipt, restore=True))]))
+                back += sum(self.station.settling.nack(base, [(record, Handback(f"{base}{record}", restore=True)) for record in records]))
+                self._put_back(base)
         for job, state, part in matches:
             if state is State.DELAYED:
                 continue
@@ -195,6 +192,17 @@ class Operating:
                 os.close(fd)
         self.station.ring(back)
         return back
+
+
+def place_of(part: Part) -> tuple[str, int, int]:
+    """What stays the same of a part while it waits, whatever of it is settled."""
+    return part.x, part.first, part.end
+
+
+def _of_one_part(lents: list[Lent]) -> tuple[str, list[int]]:
+    """What the receipts of one part begin with, and its records."""
+    base = lents[0].receipt.rpartition(".")[0] + "."
+    return base, [int(lent.receipt.removeprefix(base)) for lent in lents]
 
 
 def quarantined(room_fd: int) -> Sequence[str]:
