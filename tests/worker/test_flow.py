@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -30,55 +32,50 @@ def test_a_put_wakes_an_idle_worker(link: Link, tasks: Tasks, start: Start) -> N
         until(lambda: running.worker._inbox.asleep)
         late.put(time.monotonic())
         until(lambda number=number: len(waits) > number)
-    assert sorted(waits)[10] < 0.05
+    assert sorted(waits)[10] < 0.5, "its own look would come after seconds"
 
 
 def test_a_long_job_holds_up_no_short_one(link: Link, tasks: Tasks, start: Start) -> None:
-    """Job 2 of a batch while job 1 takes its time: they share one hand, and outcomes are not kept in a pocket."""
-    settled: dict[int, float] = {}
-    taken: dict[str, float] = {}
-    ids: dict[str, int] = {}
+    """Seven of eight slots are taken by jobs that last until all short ones are settled: these share one hand with them, and no outcome
+    is kept in a pocket."""
+    settled: set[str] = set()
+    over = threading.Event()
+    in_vain: list[int] = []
 
     @tasks.task
     def job(number: int) -> None:
-        if number % 50 == 0:
-            time.sleep(0.1)
+        if number % 57 == 1 and not over.wait(30):
+            in_vain.append(number)
 
     def listen(event: Event) -> None:
-        if event.name in ("started", "ended"):
-            for job_id in event.ids:
-                if event.name == "started":
-                    taken[job_id] = time.monotonic()
-                else:
-                    settled[ids[job_id]] = time.monotonic() - taken[job_id]
+        if event.name == "ended":
+            settled.update(event.ids)
+            if len(settled) >= 400 - 7:
+                over.set()
 
-    handles = job.map(range(400))
-    ids.update({handle.id: number for number, handle in enumerate(handles)})
+    job.map(range(400))
     link.on(listen)
-    assert start(link, tasks, ["default"], concurrency=8, drain=True).end() == 0
-    short = sorted(seconds for number, seconds in settled.items() if number % 50)
-    assert len(short) == 392
-    assert short[len(short) // 2] < 0.05, f"median from claim to settled {short[len(short) // 2]:.3f} s"
+    assert start(link, tasks, ["default"], concurrency=8, drain=True).end(60) == 0
+    assert len(settled) == 400
+    assert not in_vain, f"{len(in_vain)} long jobs had to end before the short ones could"
 
 
 @pytest.mark.parametrize("link", ["memory"], indirect=True)
 def test_two_workers_share_a_tail_of_long_jobs(link: Link, tasks: Tasks, start: Start) -> None:
-    ends: list[float] = []
+    """Each long job lasts until eight of them run at once: as many as both workers have slots."""
+    eight = threading.Barrier(8, timeout=30)
 
     @tasks.task
-    def job(seconds: float) -> None:
-        if seconds:
-            time.sleep(seconds)
-            ends.append(time.monotonic())
+    def job(long: bool) -> None:
+        if long:
+            eight.wait()
 
-    job.map([0] * 2000)
-    job.map([0.25] * 16)
-    began = time.monotonic()
+    job.map([False] * 2000)
+    job.map([True] * 16)
     workers = [start(link, tasks, ["default"], concurrency=4, drain=True) for _ in range(2)]
     for running in workers:
-        running.end()
-    ideal = 16 * 0.25 / 8
-    assert max(ends) - began < 1.3 * ideal + 1.0, "a batch of long ones was left in one worker's hand"
+        running.end(60)
+    assert not eight.broken, "a batch of long ones was left in one worker's hand"
     assert sum(running.worker.counters.done for running in workers) == 2016
 
 
@@ -90,15 +87,27 @@ def test_failing_jobs_at_full_speed(memory: Link, start: Start, caplog: pytest.L
     def fails(number: int) -> None:
         raise ValueError(number)
 
+    def bare(number: int) -> str:
+        """What the interpreter itself takes for an error and its traceback."""
+        try:
+            fails(number)
+        except ValueError as error:
+            return "".join(traceback.format_exception(error))
+        raise AssertionError
+
+    began = time.process_time()
+    assert all(bare(number) for number in range(2000))
+    share = time.process_time() - began
     fails.map(range(2000))
     began = time.process_time()
     running = start(memory, tasks, ["default"], drain=True)
-    assert running.end() == 10
-    spent = (time.process_time() - began) / 2000 * 1e6
+    assert running.end(60) == 10
+    spent = time.process_time() - began
     assert running.worker.counters.buried == 2000
-    assert spent < 120, f"{spent:.0f} us of CPU a failing job"
+    print(f"{spent / 2000 * 1e6:.0f} us of CPU a failing job, {spent / share:.2f} times a bare error")
+    assert spent < share, f"{spent / share:.1f} times what a bare error takes"
     lines = [record for record in caplog.records if "is dead" in record.message]
-    assert 1 <= len(lines) < 200, "a line a batch, not a line a job"
+    assert 1 <= len(lines) < 1000, "a line a batch, not a line a job"
 
 
 def test_large_bodies_do_not_fill_the_hand(memory: Link, start: Start) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -241,13 +242,26 @@ def close_call(path: str, number: int) -> None:
     time.sleep(0.25 + number * 0.012)
 
 
-@tasks.task
+over = threading.Event()
+
+
+@tasks.task(retry=1)
 async def asometimes_long(number: int) -> None:
-    if number % 50 == 0:
-        await asyncio.sleep(0.1)
+    if number % 57 == 1:
+        async with asyncio.timeout(30):
+            while not over.is_set():
+                await asyncio.sleep(0.01)
 
 
-@tasks.task
-def takes(seconds: float) -> None:
-    if seconds:
-        time.sleep(seconds)
+@tasks.task(retry=1)
+def takes(others: str) -> None:
+    """With the name of a file: until four do so at once."""
+    if others:
+        with open(others, "ab") as file:
+            file.write(b"x")
+            file.flush()
+            mine = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+        end = time.monotonic() + 60
+        while Path(others).stat().st_size < -(-mine // 4) * 4:
+            assert time.monotonic() < end
+            time.sleep(0.01)
