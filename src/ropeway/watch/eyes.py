@@ -90,6 +90,8 @@ class Eyes(SleepingPlace):
         flags = self._flags
         for event in events:
             mask = event.mask
+            if mask & flags.MOVE_SELF:
+                self._forget(event.wd)
             if mask & (flags.Q_OVERFLOW | flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT):
                 self.lost = True
             elif mask & flags.IGNORED:
@@ -101,6 +103,14 @@ class Eyes(SleepingPlace):
                 path = f"{folder}/{event.name}" if folder else event.name
                 if self._scope.means(path):
                     yield Change(path, self._what(mask))
+
+    def _forget(self, number: int) -> None:
+        """A folder that was moved: what happens in it says nothing of the place where it was."""
+        if self._folders.pop(number, None) is not None:
+            try:
+                self._inotify.rm_watch(number)
+            except OSError:
+                pass
 
     def _what(self, mask: int) -> What:
         flags = self._flags

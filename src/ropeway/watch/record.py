@@ -72,6 +72,19 @@ class Record:
             run(f"pragma user_version = {FORMAT}")
             run("commit")
 
+    @property
+    def folder(self) -> int:
+        """The mark of the folder in which the files were; 0: not known."""
+        (found,) = self._database.execute("pragma application_id").fetchone()
+        return int(found)
+
+    @folder.setter
+    def folder(self, mark: int) -> None:
+        try:
+            self._database.execute(f"pragma application_id = {mark}")
+        except sqlite3.Error as error:
+            raise self._unwritten(error) from None
+
     def rows(self) -> list[Row]:
         """All of them."""
         found = self._database.execute("select path, inode, size, modified, job, stage, target from file")
@@ -101,7 +114,10 @@ class Record:
                 self._database.execute("rollback")
                 raise
         except sqlite3.Error as error:
-            raise StoreError(f"{self.file}: cannot be written ({error}); the files wait", definite=True) from None
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self.file}: cannot be written ({error}); the files wait", definite=True)
 
     def close(self) -> None:
         """May be called twice."""
@@ -109,6 +125,11 @@ class Record:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def mark_of(folder: os.stat_result) -> int:
+    """What tells a folder from another one of its path: as much of its inode as the record has room for, and never 0."""
+    return folder.st_ino % (2**31 - 1) + 1
 
 
 def file_of(state: str, folder: str, url: str, queue: str) -> str:

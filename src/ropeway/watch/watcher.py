@@ -17,7 +17,7 @@ from ..queue import Queue
 from .eyes import Blind, Change, Eyes, What
 from .files import Scope, Version, is_written, look
 from .handing import AT_ONCE, NEEDS, Handing, Told
-from .record import Record, Row
+from .record import Record, Row, mark_of
 
 POLL = 1.0  # seconds between two looks where the kernel tells nothing
 RESCAN = 10.0  # where it does: what it has missed is found so late
@@ -75,6 +75,8 @@ class Watcher:
         self._seen: dict[str, Version] = {}
         self._waiting: dict[str, Waiting] = {}
         self._eyes: SleepingPlace = SleepingPlace() if poll else self._opened()
+        self._blind = ""
+        self._narrow = False  # the kernel does not watch every folder: it is asked for that with each look
         self._next_look = 0.0
         self._backoff = 0.0
         self._failed = ""
@@ -111,7 +113,7 @@ class Watcher:
         except (RopewayError, OSError) as error:
             if not isinstance(error, StoreError | Stopped | OSError):
                 raise
-            self._trouble(str(error))
+            self._trouble(str(error), POLL if isinstance(error, OSError) else LONGEST_BACKOFF)
             return self._backoff
         settled = min((one.since + self._settle for one in self._waiting.values()), default=self._next_look)
         again = now + AGAIN if self._handing.open else self._next_look
@@ -127,9 +129,9 @@ class Watcher:
         self._eyes.close()
         self._record.close()
 
-    def _trouble(self, text: str) -> None:
-        """What cannot be done now is tried again, later each time; said once for each reason."""
-        self._backoff = min(max(FIRST_BACKOFF, 2 * self._backoff), LONGEST_BACKOFF)
+    def _trouble(self, text: str, longest: float) -> None:
+        """What cannot be done now is tried again, later each time, up to the longest pause; said once for each reason."""
+        self._backoff = min(max(FIRST_BACKOFF, 2 * self._backoff), longest)
         if text != self._failed:
             log.warning("%s; the files wait, and it is tried again", text)
         self._failed = text
@@ -141,8 +143,9 @@ class Watcher:
         if isinstance(eyes, Eyes):
             changes = eyes.changes()
             if eyes.lost:
-                eyes.lost = False
+                eyes.lost, self._narrow = False, True
                 self._next_look = 0.0
+            if self._narrow and now >= self._next_look:
                 self._widen(eyes)
             for change in changes:
                 self._hear(change, now)
@@ -156,14 +159,23 @@ class Watcher:
             found.add(path)
             self._meet(path, version, now, None)
         on_their_way = self._handing.open
-        gone = [path for path in self._seen if path not in found and path not in on_their_way]
-        self._record.forget(gone)
-        for path in gone:
-            del self._seen[path]
+        if self._is_ours(empty=not found):
+            gone = [path for path in self._seen if path not in found and path not in on_their_way]
+            self._record.forget(gone)
+            for path in gone:
+                del self._seen[path]
         for path in [path for path in self._waiting if path not in found]:
             del self._waiting[path]
         each = RESCAN if isinstance(self._eyes, Eyes) else POLL
         self._next_look = now + max(each, EASE * (self._clock.boot() - now))
+
+    def _is_ours(self, *, empty: bool) -> bool:
+        """Whether what is not there is gone. An empty folder that is another one than before may be the place where a share is not mounted
+        just now."""
+        folder = mark_of(os.stat(self._scope.folder))
+        if self._record.folder != folder and (not empty or not self._record.folder):
+            self._record.folder = folder
+        return self._record.folder == folder
 
     def _hear(self, change: Change, now: float) -> None:
         version = look(self._scope.at(change.path))
@@ -232,10 +244,14 @@ class Watcher:
             return SleepingPlace()
 
     def _widen(self, eyes: Eyes) -> None:
+        """Watch all that is there now. When that cannot be it is said once, unless there is no folder, which whoever looks will say."""
         try:
             eyes.widen()
+            self._narrow, self._blind = False, ""
         except Blind as blind:
-            log.warning("some folders are only looked through now and then: %s", blind)
+            if str(blind) != self._blind and os.path.isdir(self._scope.folder):
+                log.warning("some folders are only looked through now and then: %s", blind)
+                self._blind = str(blind)
 
 
 def _folder(folder: str) -> str:
