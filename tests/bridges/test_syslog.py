@@ -52,6 +52,18 @@ from ropeway.bridges.syslog import FACILITIES, SEVERITIES, Frames, read
                 "message": "'su root' failed",
             },
         ),
+        (  # what rsyslog forwards, with a time that says its zone
+            b"<30>2026-11-22T04:00:00.123456+01:00 web-1 systemd[1]: Started.",
+            {
+                "facility": "daemon",
+                "severity": "info",
+                "time": "2026-11-22T04:00:00.123456+01:00",
+                "host": "web-1",
+                "app": "systemd",
+                "pid": "1",
+                "message": "Started.",
+            },
+        ),
         (b"Use the BFG!", {"facility": "user", "severity": "notice", "message": "Use the BFG!"}),
         (b"<999>x", {"facility": "user", "severity": "notice", "message": "x"}),
         (b"<0>", {"facility": "kern", "severity": "emerg", "message": ""}),

@@ -40,3 +40,4 @@ def test_the_longest_line_fits_with_either_end() -> None:
 
 def test_nothing_steers_a_terminal() -> None:
     assert harmless(b"a\x1b[2J\x07\x00\tb\x7f\xc3\xa9") == b"a?[2J??\tb?\xc3\xa9"
+    assert harmless("\x9b31m \x90 \x80\x9f à \xa0 ⛵".encode()) == "?31m ? ?? à \xa0 ⛵".encode()  # C1: the same in one character

@@ -31,8 +31,10 @@ UNSAID = 13  # user.notice: what a line without a priority is (RFC 3164, 4.3.3)
 
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _NEW = re.compile(r"1 (\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) (?=-|\[)", re.ASCII)
-_OLD = re.compile(
-    r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) (?:([A-Za-z0-9._:-]{1,255}) )?(?:([^\s:\[\]]{1,64})(?:\[([^\]]{1,32})\])?: ?)?", re.ASCII
+_OLD = re.compile(  # or with a whole time, as rsyslog forwards them
+    r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) "
+    r"(?:([A-Za-z0-9._:-]{1,255}) )?(?:([^\s:\[\]]{1,64})(?:\[([^\]]{1,32})\])?: ?)?",
+    re.ASCII,
 )
 _ELEMENT = re.compile(r"\[([^\s=\]\"]{1,128})((?: [^\s=\]\"]{1,128}=\"(?:[^\"\\\]]|\\.)*\")*)\]", re.DOTALL)
 _PARAMETER = re.compile(r" ([^\s=\]\"]{1,128})=\"((?:[^\"\\\]]|\\.)*)\"", re.DOTALL)

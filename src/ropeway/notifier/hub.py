@@ -151,6 +151,8 @@ class Client(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._slow = False
+        if self._transport is None or self._transport.is_closing():
+            return  # the timer is that of its end
         if self._timer is not None:
             self._timer.cancel()
         if self._missed:

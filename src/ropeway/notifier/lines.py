@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 64 * 1024  # bytes of a line; the rest of a longer one is passed over
 
 _HARMLESS = bytes(b if (b >= 0x20 and b != 0x7F) or b == 0x09 else 0x3F for b in range(256))  # what steers a terminal becomes "?"
+
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")  # the same commands in UTF-8: no terminal that reads UTF-8 heeds the bare bytes
 
 
 class Splitter:
@@ -47,4 +51,4 @@ class Splitter:
 
 def harmless(line: bytes) -> bytes:
     """The line as it may go to anybody's terminal."""
-    return line.translate(_HARMLESS)
+    return _C1.sub(b"?", line.translate(_HARMLESS))
