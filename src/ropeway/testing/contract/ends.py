@@ -11,24 +11,14 @@ import pytest
 from ...names import ended
 from ...store import Ack, Feature, Handback, Store
 from ..clock import FakeClock
-from .harness import Harness, MakeJob, Open, done, needs, put_one, take_one
+from .harness import MakeJob, Open, needs, put_one, take_one
+from .still import PATIENCE, Still
 
 Begin = Callable[[], Future[bool]]
 
 
-class Ends(Harness):
+class Ends(Still):
     """Who waits for the end of a job is rung by it."""
-
-    @pytest.fixture
-    def still(self) -> FakeClock:
-        return FakeClock(autojump=False)
-
-    @pytest.fixture
-    def here(self, opener: Open, still: FakeClock, job: MakeJob) -> Store:
-        store = opener(still)
-        put_one(store, job())
-        done(store, take_one(store))
-        return store
 
     @pytest.fixture
     def awaiting(self, here: Store, still: FakeClock) -> Iterator[Begin]:
@@ -50,14 +40,14 @@ class Ends(Harness):
         lent = take_one(here)
         waiter = awaiting()
         assert here.ack([Ack(lent.receipt, b"1")]) == [True]
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     def test_death_rings(self, here: Store, awaiting: Begin, job: MakeJob) -> None:
         put_one(here, job())
         lent = take_one(here)
         waiter = awaiting()
         here.bury([Handback(lent.receipt)])
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     @needs(Feature.KEEP)
     def test_it_rings_from_another_store_object(self, here: Store, still: FakeClock, opener: Open, awaiting: Begin, job: MakeJob) -> None:
@@ -68,14 +58,14 @@ class Ends(Harness):
         lent = take_one(there)
         waiter = awaiting()
         assert there.ack([Ack(lent.receipt)]) == [True]
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     def test_what_is_due_is_no_end(self, here: Store, still: FakeClock, awaiting: Begin, job: MakeJob) -> None:
         waiter = awaiting()
         put_one(here, job())
         still.until_asleep(1)
         still.advance(601)
-        assert waiter.result(10) is False
+        assert waiter.result(PATIENCE) is False
 
     def test_a_long_name_has_its_ends_too(self, here: Store, job: MakeJob) -> None:
         put_one(here, job("x" * 128))
@@ -101,4 +91,4 @@ class Ends(Harness):
 
         with ThreadPoolExecutor(1) as pool:
             waiter = pool.submit(here.wait, (ended("q"),), 600.0, look)
-            assert waiter.result(10) is True
+            assert waiter.result(PATIENCE) is True

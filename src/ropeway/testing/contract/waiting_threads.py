@@ -11,25 +11,14 @@ import pytest
 
 from ...store import Feature, Handback, Store
 from ..clock import FakeClock
-from .harness import HOLDER, Harness, MakeJob, Open, done, needs, put_one, standing, take_one
+from .harness import HOLDER, MakeJob, Open, needs, put_one, standing, take_one
+from .still import PATIENCE, Still
 
 Begin = Callable[..., Future[bool]]
 
 
-class WaitingThreads(Harness):
+class WaitingThreads(Still):
     """wait in a thread that really sleeps, until it is rung: time stands still unless the test moves it."""
-
-    @pytest.fixture
-    def still(self) -> FakeClock:
-        return FakeClock(autojump=False)
-
-    @pytest.fixture
-    def here(self, opener: Open, still: FakeClock, job: MakeJob) -> Store:
-        """A store whose queue is there already: of one that is not yet, engines may learn by looking now and then."""
-        store = opener(still)
-        put_one(store, job())
-        done(store, take_one(store))
-        return store
 
     @pytest.fixture
     def there(self, here: Store, opener: Open, still: FakeClock) -> Store:
@@ -52,32 +41,36 @@ class WaitingThreads(Harness):
         still.advance(700)
         pool.shutdown()
 
+    @staticmethod
+    def _noticed(waiter: Future[bool], still: FakeClock, step: float) -> bool:
+        """How it ended, when time goes on in steps while it does not."""
+        for _ in range(40):
+            with suppress(TimeoutError):
+                return waiter.result(0.1)
+            still.advance(step)
+        raise AssertionError(f"not noticed within {40 * step:.0f} s")
+
     def test_a_put_wakes_who_waits(self, here: Store, asleep: Begin, job: MakeJob) -> None:
         waiter = asleep()
         put_one(here, job())
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     def test_a_put_to_a_queue_that_was_not_there(self, here: Store, still: FakeClock, asleep: Begin, job: MakeJob) -> None:
         waiter = asleep(here, "new")
         put_one(here, job("new"))
-        for _ in range(10):
-            with suppress(TimeoutError):
-                assert waiter.result(0.1) is True
-                return
-            still.advance(1)
-        raise AssertionError("not noticed within 10 s")
+        assert self._noticed(waiter, still, 0.25) is True
 
     def test_a_put_in_another_store_object_wakes_who_waits(self, there: Store, asleep: Begin, job: MakeJob) -> None:
         waiter = asleep()
         put_one(there, job())
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     def test_a_handback_wakes_who_waits(self, here: Store, asleep: Begin, job: MakeJob) -> None:
         put_one(here, job())
         lent = take_one(here)
         waiter = asleep()
         here.nack([Handback(lent.receipt)])
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     @needs(Feature.DELAY)
     def test_a_delayed_put_shortens_the_sleep(self, here: Store, still: FakeClock, asleep: Begin, job: MakeJob) -> None:
@@ -87,21 +80,20 @@ class WaitingThreads(Harness):
         if waiter.done():  # rung by the put, and told that something may be due: a hint, and too early
             assert here.claim(["q"], 1, 30.0, HOLDER) == []
             waiter = asleep()
-        still.advance(2)
-        assert waiter.result(10) is True
+        assert self._noticed(waiter, still, 2) is True  # one that was rung and counts its time only now sleeps from here on
         take_one(here)
 
     def test_wake_ends_every_wait_of_the_object(self, here: Store, asleep: Begin) -> None:
         waiters = [asleep(), asleep(here, "a", "b")]
         here.wake()
-        assert [waiter.result(10) for waiter in waiters] == [False, False]
+        assert [waiter.result(PATIENCE) for waiter in waiters] == [False, False]
 
     def test_a_put_elsewhere_wakes_nobody(self, here: Store, still: FakeClock, asleep: Begin, job: MakeJob) -> None:
         waiter = asleep()
         put_one(here, job("other"))
         still.until_asleep(1)
         still.advance(601)
-        assert waiter.result(10) is False
+        assert waiter.result(PATIENCE) is False
 
     @needs(Feature.SWITCHES)
     def test_opening_the_switch_wakes_who_waits(self, here: Store, asleep: Begin, job: MakeJob) -> None:
@@ -109,13 +101,13 @@ class WaitingThreads(Harness):
         here.pause(["q"], claim=True)
         waiter = asleep()
         here.pause(["q"], claim=False)
-        assert waiter.result(10) is True
+        assert waiter.result(PATIENCE) is True
 
     def test_close_ends_a_wait(self, still: FakeClock, opener: Open, asleep: Begin) -> None:
         other = opener(still)
         waiter = asleep(other)
         other.close()
-        assert waiter.result(10) is False
+        assert waiter.result(PATIENCE) is False
 
     def test_many_threads_one_put_each(self, here: Store, still: FakeClock, job: MakeJob) -> None:
         """Whoever waits and claims in a loop gets everything, however the two meet."""
@@ -142,6 +134,6 @@ class WaitingThreads(Harness):
                         worker.result(0.1)
                         break
                     still.advance(0.1)
-                worker.result(20)
+                worker.result(PATIENCE)
         assert sorted(got) == [one.id for one in jobs]
         assert standing(here) == {"running": 63}
