@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ORDER = (State.READY, State.DELAYED, State.RUNNING, State.DEAD, State.DONE)
 _WALKS = 64  # through a queue for a job that is not found, at most: where it is this restless, the answer may be wrong
+_FEW = 16  # ids that are quicker looked for one by one than by unpacking the jobs
 NEAR = 10_000_000  # us around the time an id carries, in which its job is looked for first
 
 
@@ -153,6 +154,8 @@ class Looking(Walks):
                 for seen in walk:
                     if not (maybe(seen.part, left) and (seen.state in states or state is None)):
                         continue
+                    if len(left) < _FEW and not parts.may_hold(seen.name, seen.fd, left):
+                        continue
                     for entry in self._open(seen, ORDER.index(seen.state), query, left):
                         if entry.job.id in left:
                             left.discard(entry.job.id)
@@ -185,21 +188,19 @@ class Looking(Walks):
             if State.RUNNING in states:
                 yield self._running_seen(), State.RUNNING  # it may have been claimed while we walked
 
-    def find_waiting(self, job_id: str) -> Generator[tuple[Seen, int], None, None]:
-        """Waiting parts that hold this id, with the record's number; the descriptor is open while the caller looks at it."""
-        made = int(made_at(job_id) * 1e6)
-        for low, high in ((made - NEAR, made + NEAR), (0, 1 << 62)):
-            for seen in self.waiting(low, high):
-                if not maybe(seen.part, {job_id}):
-                    continue
-                records = [*seen.part.open_records()]
-                try:
-                    jobs = parts.read(seen.name, seen.fd, seen.part.first, records)
-                except (OSError, Damaged, FutureFormat):
-                    continue
-                for record, job in zip(records, jobs, strict=True):
-                    if job.id == job_id:
-                        yield seen, record
+    @staticmethod
+    def records(seen: Seen, ids: Collection[str]) -> list[int]:
+        """The numbers of the open records of a waiting part that hold one of the ids; none when it cannot be read."""
+        if (seen.part.first, seen.part.end) == (0, 1):
+            return [0] if seen.part.x in ids else []
+        if len(ids) < _FEW and not parts.may_hold(seen.name, seen.fd, ids):
+            return []
+        records = [*seen.part.open_records()]
+        try:
+            jobs = parts.read(seen.name, seen.fd, seen.part.first, records)
+        except (OSError, Damaged, FutureFormat):
+            return []
+        return [record for record, job in zip(records, jobs, strict=True) if job.id in ids]
 
 
 def maybe(part: Part, ids: set[str]) -> bool:

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from zlib import crc32
 
 from ...codec import Damaged, FutureFormat, unpack_job
@@ -92,6 +92,21 @@ def read_open(fd: int, first: int, wanted: Sequence[int] | range) -> list[Job]:
             raise Damaged(f"record {number} of a part is short, or its checksum is wrong")
         out.append(unpack_job(record))
     return out
+
+
+def may_hold(name: str, dir_fd: int, ids: Collection[str]) -> bool:
+    """Whether the part can hold a job of one of the ids: each stands in its record as text, and to look for that is a tenth of unpacking
+    them all. True as well where that could not be seen: who reads the part then is told why."""
+    try:
+        fd = os.open(name, READ_FLAGS, dir_fd=dir_fd)
+        try:
+            size = os.fstat(fd).st_size
+            data = os.read(fd, size)
+        finally:
+            os.close(fd)
+    except OSError:
+        return True
+    return len(data) < size or any(one.encode() in data for one in ids)
 
 
 def _rest(fd: int, start: int, stop: int) -> bytes:
