@@ -300,3 +300,40 @@ def test_only_workers_that_registered_are_counted(server: Server) -> None:
         assert server.ask("GET", "/q/strangers", X_presque_workerid=name).status == 200
     eventually(lambda: server.ask("GET", "/j/strangers").json["job_processed"], 4)
     assert "Unknown_1" not in server.ask("GET", "/w/").json
+
+
+def test_names_that_are_none(server: Server) -> None:
+    for path in ("/c/a%20b", "/p/a%20b", "/q/a%20b", "/qb/a%20b"):
+        answer = server.ask("GET", path)
+        assert (answer.status, "no name" in answer.json["error"]) == (400, True), path
+    assert values(server, "/p/a%20b", policy="roundrobin").status == 400
+
+
+def test_a_form_of_commands(server: Server) -> None:
+    key = values(server, "/queue", body='{"cmd": "add", "queue": "cmd-form", "value": "v"}').json["key"]
+    assert values(server, "/queue", body='{"cmd": "take", "queue": "cmd-form"}').json["key"] == key
+    answer = values(server, "/queue", **{f"field{n}": "x" for n in range(30)})
+    assert (answer.status, "no form" in answer.json["error"]) == (400, True)
+
+
+def test_what_waited_for_others_runs_after_a_restart(starter: Start, tmp_path: Any) -> None:
+    """Its server was killed; the next one lets it go, though nobody asks it for anything."""
+    first = starter(home=tmp_path)
+    put(first, "/q/a?uniq=k", "1")
+    put(first, "/q/a?depends=k", "2")
+    (job,) = first.ask("POST", "/v1/queues/a/claims").json
+    first.process.kill()
+    first.process.wait(30)
+    second = starter(home=tmp_path)
+    assert second.post("/v1/ack", {"receipts": [job["receipt"]]}).json == {"answers": [True]}
+    eventually(lambda: second.ask("GET", "/v1/queues/a").json["ready"], 1)
+
+
+def test_what_waits_for_others_waits_for_its_moment_too(server: Server) -> None:
+    begun = time.time()
+    put(server, "/q/both-waits?uniq=k", '"first"')
+    put(server, f"/q/both-waits?depends=k&delayed={begun + 3600}", '"late"')
+    put(server, f"/q/both-waits?depends=k&delayed={begun - 3600}", '"due"')
+    assert server.ask("GET", "/q/both-waits").json == "first"
+    eventually(lambda: server.ask("GET", "/q/both-waits").body, b'"due"')
+    assert server.ask("GET", "/j/both-waits").json["job_waiting"] == 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import itertools
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 import ropeway
 from ropeway.server.app import make_app
@@ -164,6 +167,29 @@ def test_a_page_of_another_site_changes_nothing(server: Server, origin: str) -> 
     assert server.ask("GET", "/v1/queues/origin").json["ready"] == 0
 
 
+def test_nor_does_it_take_a_job(server: Server) -> None:
+    """Of old a GET takes: a picture's address on another page would be enough, with what a browser remembers of us."""
+    put = server.ask("POST", "/q/taken", b'{"n": 1}', Content_Type="application/json")
+    assert put.status == 201
+    for path in ("/q/taken", "/qb/taken", "/?queue=taken", "/c/taken"):
+        for told in ({"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "http://evil.example"}):
+            assert server.ask("GET", path, **told).status == 403, (path, told)
+    assert server.ask("GET", "/", Sec_Fetch_Site="cross-site").status == 200, "who follows a link sees the page"
+    assert server.ask("GET", "/q/taken", Sec_Fetch_Site="none").json == {"n": 1}, "and who types the address is nobody else"
+
+
+def test_head_takes_nothing_and_ends(server: Server) -> None:
+    """It asks what GET would say: it is not there where that would take a job, or never end."""
+    server.ask("POST", "/q/looked-at", b'{"n": 1}', Content_Type="application/json")
+    for path in ("/q/looked-at", "/qb/looked-at", "/c/looked-at", "/v1/events", "/v1/queues/looked-at/events", "/v1/topics/t/events"):
+        answer = server.ask("HEAD", path)
+        assert answer.status == 405, path
+        assert "HEAD" not in answer.headers["allow"].split(", "), path
+    assert server.ask("HEAD", "/?queue=looked-at").status == 200
+    assert server.ask("HEAD", "/v1/queues/looked-at").status == 200
+    assert server.ask("GET", "/v1/queues/looked-at").json["ready"] == 1
+
+
 def test_our_own_page_may(server: Server) -> None:
     assert server.ask("POST", "/v1/queues/own/jobs", b"x", Origin=server.where, Sec_Fetch_Site="same-origin").status == 201
 
@@ -202,6 +228,8 @@ def test_read_only_is_for_looking(starter: Start) -> None:
         if door.changes and door.path != "/":  # there stands the page
             path = door.path.replace("{q}", "orders").replace("{id}", "0" * 32).replace("{task}", "t")
             assert looking.ask(door.method, path, "{}", Content_Type="application/json").status in (404, 405)
+    for verb in ("note", "forget", "put", "delete", "commit"):
+        assert looking.ask("POST", f"/v1/store/{verb}", b"x", Content_Type="application/msgpack").status in (404, 405), verb
 
 
 def test_the_token_file_is_read_again(starter: Start, tmp_path: Path) -> None:
@@ -217,3 +245,38 @@ def test_the_token_file_is_read_again(starter: Start, tmp_path: Path) -> None:
         __import__("time").sleep(0.05)
     assert server.ask("POST", "/v1/queues/orders/jobs", b"x", token=WHO["shop"]).status == 401
     assert server.ask("POST", "/v1/queues/orders/jobs", b"x", token="the-shop-has-another-token").status == 201
+
+
+def test_who_is_no_longer_meant_is_told_nothing_more(starter: Start, tmp_path: Path) -> None:
+    """A stream and a conversation that are open go with the token that opened them."""
+    file = tmp_path / "tokens.toml"
+    file.write_text(ROLES)
+    file.chmod(0o600)
+    server = starter("--token-file", str(file))
+    host, headers = server.host, {"Authorization": f"Bearer {WHO['worker']}"}
+    kept = [http.client.HTTPConnection(host, timeout=60) for _ in range(2)]
+    for connection, path in zip(kept, ("/c/orders", "/v1/topics/orders/events"), strict=True):
+        connection.request("GET", path, headers=headers)
+    old, new = [connection.getresponse() for connection in kept]
+    number = 0
+
+    def put() -> None:
+        server.ask("POST", "/v1/queues/orders/jobs", b"x", token=WHO["shop"])
+        server.ask("POST", "/v1/topics/orders", b"x", token=WHO["shop"])
+
+    end = time.monotonic() + 60
+    with pytest.raises(ConnectionClosed) as caught, connect(f"ws://{host}/v1/ws", additional_headers=headers, proxy=None) as talk:
+        file.write_text(ROLES.replace("the-worker-has-this-token", "the-worker-has-another-token"))
+        while time.monotonic() < end:
+            put()
+            number += 1
+            talk.send(f'{{"n": {number}, "op": "claim", "queue": "orders"}}')
+            talk.recv(30)
+            time.sleep(0.05)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1008
+    put()
+    old.read()
+    new.read()
+    for connection in kept:
+        connection.close()

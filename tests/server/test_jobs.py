@@ -51,6 +51,14 @@ def test_options_come_by_the_query_and_headers_by_headers(server: Server) -> Non
     assert (row["lane"], row["task"], row["headers"]) == ("x", "mail.send", {"tenant": "7"})
 
 
+def test_a_header_is_read_as_it_was_typed(server: Server) -> None:
+    """Terminals and programs write UTF-8; what is not that is what HTTP once meant."""
+    for sent in ("Müller".encode(), "Müller".encode("latin-1")):
+        server.ask("POST", "/v1/queues/typed/jobs", b"x", **{"Ropeway-H-Name": sent.decode("latin-1")})
+        (job,) = server.ask("POST", "/v1/queues/typed/claims").json
+        assert job["headers"] == {"name": "Müller"}
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -315,32 +315,6 @@ def test_s15_one_event_is_one_line(starter: Start) -> None:
         assert "\x1b" not in line and "\u2028" not in line
 
 
-# -- S18: roles, and the audit record
-
-
-def test_s18_what_operators_do_is_recorded(starter: Start, tmp_path: Path) -> None:
-    file = tmp_path / "tokens.toml"
-    file.write_text(ROLES)
-    file.chmod(0o600)
-    server = starter("--token-file", str(file))
-    job = server.ask("POST", "/v1/queues/orders/jobs", b"x", token=WHO["shop"]).json["id"]
-    began = time.time()
-    server.post("/v1/queues/orders/pause", {"claim": True, "reason": "stock taking"}, token=WHO["desk"])
-    server.post("/v1/jobs/delete", {"ids": [job]}, token=WHO["desk"])
-    assert server.ask("GET", "/v1/audit", token=WHO["shop"]).status == 403
-    acts = server.ask("GET", "/v1/audit?limit=2", token=WHO["desk"]).json["acts"]
-    assert [(act["who"], act["path"], act["status"]) for act in acts] == [
-        ("desk", "/v1/jobs/delete", 200),
-        ("desk", "/v1/queues/orders/pause", 204),
-    ]
-    assert acts[0]["which"] == {"ids": [job]}
-    assert acts[1]["which"] == {"claim": True, "reason": "stock taking"}
-    assert all(began - 5 < act["at"] < time.time() + 5 and act["address"] == "127.0.0.1" for act in acts)
-    server.stop()
-    said = [line for line in server.said if "ropeway.audit" in line]
-    assert any("/v1/jobs/delete" in line and job in line and "desk" in line for line in said)
-
-
 # -- S19: tokens
 
 

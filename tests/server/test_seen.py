@@ -379,7 +379,7 @@ def test_one_task_looks_however_often_somebody_comes_and_goes(broker: Broker, mo
     async def run() -> None:
         sampler = Sampler(broker, Stopping())
         for _ in range(5):
-            stream = sampler.events(EVERYONE, 0)
+            stream = sampler.events(EVERYONE, 0, lambda: True)
             await anext(stream)
             await stream.aclose()  # type: ignore[attr-defined]
         looking = [task for task in asyncio.all_tasks() if "Sampler._run" in repr(task.get_coro())]

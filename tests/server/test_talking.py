@@ -85,6 +85,27 @@ def test_bad_messages(say: Any) -> None:
             say.talk.recv(30)
 
 
+def test_a_refusal_says_whose_it_is(say: Any) -> None:
+    assert say(n=3, op="put", queue="q", priority="high")["n"] == 3
+    assert say(n=4, op="claim", queue="q", lease=0.001)["problem"]["status"] == 400, "as over HTTP"
+
+
+def test_a_message_that_is_no_text_is_refused_and_the_talk_goes_on(say: Any) -> None:
+    say.talk.send(b'{"n": 1, "op": "put", "queue": "ws-bytes"}')
+    assert "no text" in json.loads(say.talk.recv(30))["problem"]["detail"]
+    assert "id" in say(n=2, op="put", queue="ws-bytes", body=1)
+
+
+def test_who_is_refused_is_no_error_of_the_server(starter: Start) -> None:
+    server = starter()
+    for path, token in (("/v1/ws", "x" * 43), ("/v1/nothing", None), ("/ws/a%20b", None)):
+        with pytest.raises(InvalidStatus) as caught:
+            dial(server, path, token)
+        assert json.loads(caught.value.response.body or b"{}")["status"] == caught.value.response.status_code
+    assert server.stop() == 0
+    assert [line for line in server.said if "ERROR" in line] == []
+
+
 @pytest.mark.parametrize("door", SOCKETS)
 def test_nobody_gets_in_without_a_token_or_from_elsewhere(server: Server, door: Any) -> None:
     path = door.path.replace("{q}", "x")

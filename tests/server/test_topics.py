@@ -371,7 +371,9 @@ def test_who_leaves_before_it_begins_has_left(broker: Broker) -> None:
             raise OSError("the client is gone")
 
         with pytest.raises(BaseException):  # noqa: B017 - whatever the framework makes of it
-            await news.EventStream(all_of_it, client, exact=False)({"type": "http", "asgi": {"spec_version": "2.4"}}, gone, closed)
+            await news.EventStream(all_of_it, client, lambda: True, exact=False)(
+                {"type": "http", "asgi": {"spec_version": "2.4"}}, gone, closed
+            )
         assert not all_of_it._clients
 
     asyncio.run(run())

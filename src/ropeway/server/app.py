@@ -52,14 +52,16 @@ def make_app(
     change anything, whatever the token says. `stopping`: begun when the server ends, so that nobody waits in it any longer. `gate`: one
     that knows the bearers from elsewhere."""
     record = Record(broker.link.clock)
-    all_doors = _doors(broker, stopping or Stopping(), record, read_only=read_only)
+    begins: list[Callable[[], None]] = []
+    all_doors = _doors(broker, stopping or Stopping(), record, begins, read_only=read_only)
     if read_only:
+        begins.clear()
         all_doors = [door for door in all_doors if not door.changes]
     anyone = Grant("anyone", LOOKING if read_only else EVERYTHING) if no_auth else None
-    return gate(Table(all_doors), judge, hosts, anyone=anyone, audit=record)
+    return gate(Table(all_doors), judge, hosts, anyone=anyone, audit=record, begins=begins)
 
 
-def _doors(broker: Broker, stopping: Stopping, record: Record, *, read_only: bool) -> list[Door]:
+def _doors(broker: Broker, stopping: Stopping, record: Record, begins: list[Callable[[], None]], *, read_only: bool) -> list[Door]:
     known = [
         *putting.doors(broker),
         *calling.doors(broker, stopping),
@@ -82,7 +84,7 @@ def _doors(broker: Broker, stopping: Stopping, record: Record, *, read_only: boo
     news = News(broker, stopping)
     known += topics.doors(broker, news)
     known += openapi.doors(known)
-    old = classic.doors(broker, stopping)
+    old = classic.doors(broker, stopping, begins)
     root = next(door for door in old if (door.method, door.path) == ("GET", "/"))  # the page stands there too
     others = [door for door in old if door is not root]
     page = pages.doors(None if read_only else cast("Handler", root.handler))

@@ -64,7 +64,8 @@ def query(call: Call, known: Collection[str]) -> dict[str, str]:
     for name, value in call.query_params.multi_items():
         if name not in known or name in out:
             twice = "is given twice" if name in out else "is not known"
-            raise Refusal(400, f"the parameter {shown(name)} {twice}; there are: {' '.join(sorted(known))}. Nothing was done")
+            there = f"there are: {' '.join(sorted(known))}" if known else "there is none here"
+            raise Refusal(400, f"the parameter {shown(name)} {twice}; {there}. Nothing was done")
         out[name] = value
     return out
 

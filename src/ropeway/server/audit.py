@@ -43,7 +43,7 @@ class Record:
         self._acts: deque[Act] = deque(maxlen=KEPT)
 
     def __call__(self, door: Door, scope: Scope, status: int) -> None:
-        operator = door.role is Role.OPERATE
+        operator = door.role is Role.OPERATE or "ropeway.operates" in scope
         level = logging.INFO if operator else logging.DEBUG
         told = log.isEnabledFor(level)
         if not (told or operator):

@@ -39,9 +39,20 @@ class Passed(HTTPConnection):
             known = self.scope["ropeway.heads"] = dict(self.scope["headers"])
         return known
 
+    @property
+    def still(self) -> Callable[[], bool]:
+        """Of a door that lasts: whether the bearer may stay."""
+        found: Callable[[], bool] = self.scope["ropeway.still"]
+        return found
+
     def which(self, **what: object) -> None:
         """For the audit record: what the request is about, where its path does not say it."""
         self.scope["ropeway.which"] = {name: value for name, value in what.items() if value}
+
+    def operates(self, **what: object) -> None:
+        """For the audit record: this is an operator's act, though its door is not only for those."""
+        self.scope["ropeway.operates"] = True
+        self.which(**what)
 
 
 class Call(Passed, Request):
@@ -66,6 +77,13 @@ class Door(NamedTuple):
     open: bool = False
     says: str = ""  # one line for the description of the API
     changes: bool = True  # whether it changes anything: then it is recorded, and the Origin is looked at
+    lasts: bool = False  # whether its answer goes on for as long as somebody reads
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What it opens to. HEAD asks what GET would say, so it is not there where that would take a job along, or never end."""
+        looks = self.method == "GET" and (self.open or not self.changes) and not self.lasts
+        return ("GET", "HEAD") if looks else (self.method,)
 
 
 REMEMBERED = 1000  # paths
@@ -88,7 +106,7 @@ class Table:
                     node.any = node = node.any or _Node()
                 else:
                     node = node.words.setdefault(word, _Node())
-            for method in (door.method, "HEAD") if door.method == "GET" else (door.method,):
+            for method in door.methods:
                 node.doors.setdefault(method, (door, tuple(names)))
 
     def find(self, scope: Scope) -> tuple[Door, dict[str, str]] | list[str]:

@@ -21,6 +21,7 @@ from ..job import Job
 from ..names import check_name, is_ended, shown
 from ..store import Entry, Feature, Holder, Lent, Query, Store
 from ..stores.remote.words import IN_COMMIT, KIND, LIMIT, PATH, VERBS, About, Told, arguments, encode
+from ..worker.fleet.switch import SWITCH
 from . import asking
 from .answers import Answer
 from .doors import Call, Door
@@ -37,6 +38,7 @@ ROLES = {
     **dict.fromkeys(("claim", "pick", "ack", "nack", "bury", "extend"), Role.CONSUME),
     **dict.fromkeys(("bring", "requeue", "delete", "pause", "limit", "drop"), Role.OPERATE),
 }
+LOOKING = frozenset({"queues", "counts", "browse", "notes", "check"})  # the verbs that change nothing
 # Notes by the beginning of their key: who may write them beside operators.
 NOTES = {"worker": Role.CONSUME, "history": Role.CONSUME, "progress": Role.CONSUME, "reply": Role.PRODUCE, "cancel": Role.PRODUCE}
 
@@ -58,7 +60,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         ),
         Door("POST", f"{PATH}stream", None, desk.stream, says="Put or bring one job, its body streamed"),
         Door("GET", f"{PATH}body", None, desk.body, says="A body that is kept beside its job", changes=False),
-        *(door._replace(changes=door.role is not None) for door in verbs),
+        *(door._replace(changes=verb not in LOOKING) for door, verb in zip(verbs, VERBS, strict=True)),
     ]
 
 
@@ -82,6 +84,7 @@ class Desk:
         async def handle(call: Call) -> Response:
             given = _arguments(verb, await _message(call))
             allow(call.grant, verb, given)
+            _tell(call, [(verb, given)])
             return _packed(await self._do(call.grant, verb, given))
 
         return handle
@@ -97,6 +100,7 @@ class Desk:
             if (role := ROLES[verb]) and not call.grant.may(role):
                 raise Refusal(403, f"this token has no right to {role}; nothing was done")
             allow(call.grant, verb, given)
+        _tell(call, line)
         return _packed(await asyncio.to_thread(self._together, line))
 
     def _together(self, line: list[tuple[str, Any]]) -> list[Told]:
@@ -215,6 +219,7 @@ class Desk:
             raise Refusal(403, f"this token has no right to {ROLES[verb]} on {shown(job.queue)}; nothing was done")
         job.source = _feed(call, asyncio.get_running_loop())
         if verb == "bring":
+            call.operates(verbs=verb, queues=job.queue, jobs=1)
             return _packed(await asyncio.to_thread(store.bring, [what]))
         (stored,) = await asyncio.to_thread(store.put, [job])
         return _packed([(stored, job.created, job.due)])
@@ -262,6 +267,27 @@ def allow(grant: Grant, verb: str, given: Any) -> None:
     for name in _names(verb, given):
         if role is not None and not grant.may(role, name):
             raise Refusal(403, f"this token has no right to {role} on {shown(name)}; nothing was done")
+
+
+def _tell(call: Call, line: list[tuple[str, Any]]) -> None:
+    """For the audit record: what an operator does here, and to which jobs."""
+    acts = [(verb, given) for verb, given in line if ROLES.get(verb) is Role.OPERATE or (verb in ("note", "forget") and given[0] == SWITCH)]
+    if acts:
+        queues = {name for verb, given in acts for name in _names(verb, given)}
+        call.operates(verbs=sorted({verb for verb, _ in acts}), queues=sorted(queues)[:10], **_details(*acts[0]))
+
+
+def _details(verb: str, given: Any) -> dict[str, object]:
+    if verb in ("requeue", "delete"):
+        query: Query = given[0]
+        named = {name: getattr(query, name)[:200] for name in ("key", "lane", "task", "error", "text")}
+        ids = query.ids or ()
+        return {**named, "states": sorted(query.states or ()), "ids": ids[:10], "others": max(0, len(ids) - 10)}
+    if verb == "pause":
+        return {"put": given[1], "claim": given[2], "reason": given[3][:200]}
+    if verb == "note" or verb == "forget":
+        return {"everything": "pause" if verb == "note" else "resume"}
+    return {"jobs": len(given[0])} if verb == "bring" else {}
 
 
 def _names(verb: str, given: Any) -> Iterable[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from time import monotonic
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,8 +21,8 @@ from ..introspection.gate import token_of
 from ..names import shown
 from .answers import SAFETY, Answer
 from .doors import Call, Door, Handler, Table, Talk, Talker
-from .grants import Grant
-from .problems import Refusal, answer, problem
+from .grants import LOOK, Grant
+from .problems import Refusal, answer, problem, status_of
 
 HEADERS_LIMIT = 16 << 10  # bytes of all headers of a request
 SAFE = frozenset({"GET", "HEAD"})
@@ -34,6 +35,7 @@ class Gate:
 
     `judge` answers the grant of a token, None for nobody's. `anyone`: the grant of those who bring none that is known (`--no-auth`);
     None: they stay out. `hosts`: what a Host header may be, lower case, with its port; empty: a unix socket, where nobody is misled.
+    `begins`: what is to be called once, in the event loop that serves.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Gate:
         *,
         anyone: Grant | None = None,
         audit: Callable[[Door, Scope, int], None] | None = None,
+        begins: Collection[Callable[[], None]] = (),
     ) -> None:
         self.table = table
         self._judge = judge
@@ -51,10 +54,11 @@ class Gate:
         self._plain_hosts = frozenset(host.encode("latin-1", "replace") for host in hosts)  # as nearly every request has them
         self._anyone = anyone
         self._audit = audit
+        self._begins = begins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._live(receive, send)
             return
         try:
             door, grant = self._let_in(scope)
@@ -62,6 +66,8 @@ class Gate:
             await refuse(refusal, scope, receive, send)
             return
         scope["ropeway.grant"] = grant
+        if door.lasts:
+            scope["ropeway.still"] = Stay(self.stays, scope, grant)
         if scope["type"] == "websocket":
             await self._talk(door, Talk(scope, receive, send))
             return
@@ -78,13 +84,37 @@ class Gate:
         _guard(response)
         await response(scope, receive, send)
 
+    def begin(self) -> None:
+        """The server has started."""
+        begins, self._begins = self._begins, ()
+        for one in begins:
+            one()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.begin()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
     async def _talk(self, door: Door, talk: Talk) -> None:
         if self._audit is not None and door.changes:
             self._audit(door, talk.scope, 101)
         try:
             await cast("Talker", door.handler)(talk)
+        except RopewayError as error:  # of what was asked for, before anything was accepted
+            await refuse(Refusal(status_of(error), str(error)), talk.scope, talk.receive, talk.send)
         except WebSocketDisconnect:
             return  # the other side is the one that ends most of them
+
+    def stays(self, scope: Scope, grant: Grant) -> bool:
+        """Whether who came in with that grant may stay: its time is not over, and it is what its token gives by now."""
+        try:
+            return self._grant(_heads(scope), scope) == grant
+        except Refusal:
+            return False
 
     def _let_in(self, scope: Scope) -> tuple[Door, Grant]:
         """Who passes, and through which door; Refusal for all others."""
@@ -100,12 +130,14 @@ class Gate:
         door, params = found
         scope["path_params"] = params
         if door.open:
+            if door.changes and scope["query_string"]:  # of the doors that are open one changes anything, and does so by its query
+                self._check_origin(headers)
             return door, self._known(headers, scope)
         grant = self._grant(headers, scope)
         if door.role is not None and not grant.may(door.role, params.get("q")):
             where = f" on {shown(params['q'])}" if "q" in params else ""
             raise Refusal(403, f"this token has no right to {door.role}{where}; nothing was done")
-        if scope["type"] == "websocket" or scope["method"] not in SAFE:
+        if door.changes or scope["type"] == "websocket" or scope["method"] not in SAFE:
             self._check_origin(headers)
         return door, grant
 
@@ -113,8 +145,10 @@ class Gate:
         """A page of another site, whose name was made to lead here, must not speak with us (DNS rebinding)."""
         if len(given) == 1 and given[0] in self._plain_hosts:
             return
-        if self._hosts and (len(given) != 1 or given[0].decode("latin-1").lower() not in self._hosts):
-            host = shown(given[0].decode("latin-1") if given else "")
+        if self._hosts and len(given) != 1:
+            raise Refusal(421, f"a request names one Host, not {len(given)}; nothing was done")
+        if self._hosts and given[0].decode("latin-1").lower() not in self._hosts:
+            host = shown(given[0].decode("latin-1"))
             raise Refusal(421, f"this server is not {host}; nothing was done. Start it with --host-name to add one")
 
     def _check_origin(self, headers: Heads) -> None:
@@ -148,6 +182,21 @@ class Gate:
             return self._grant(headers, scope)
         except Refusal:
             return NOBODY
+
+
+class Stay:
+    """Whether one who came in through a door that lasts may stay: asked whenever something is told, looked at once a second at most."""
+
+    def __init__(self, look: Callable[[Scope, Grant], bool], scope: Scope, grant: Grant) -> None:
+        self._look = look
+        self._what = (scope, grant)
+        self._next = monotonic() + LOOK
+
+    def __call__(self) -> bool:
+        if (now := monotonic()) < self._next:
+            return True
+        self._next = now + LOOK
+        return self._look(*self._what)
 
 
 NOBODY = Grant("nobody", {})
@@ -194,11 +243,3 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -
         return
     _guard(response)
     await response(scope, receive, send)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -91,7 +91,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         return _answers(await side.settle("ack", _bounded(acks)))
 
     async def hand_back(call: Call) -> Response:
-        verb = call.url.path.rpartition("/")[2]
+        verb: str = call.scope["path"].rpartition("/")[2]
         given = await asking.json(call, Handbacks)
         delay, now = seconds(given.delay, "delay"), link.clock.now()
         outcome = "discarded" if verb == "bury" else "failed" if given.error else "returned"

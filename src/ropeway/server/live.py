@@ -24,16 +24,16 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         asking.query(call, ())
         life, _, number = call.headers.get("last-event-id", "").partition("-")
         last = int(number) if life == sampler.life and number.isascii() and number.isdigit() and len(number) < 16 else 0
-        return StreamingResponse(sampler.events(call.grant, last), media_type="text/event-stream")
+        return StreamingResponse(sampler.events(call.grant, last, call.still), media_type="text/event-stream")
 
     async def of_queue(call: Call) -> Response:
         asking.query(call, ())
         if seen.crowded:
             raise Refusal(503, "too many listen to queues already; come back later")
-        return SeenStream(seen, check_name(call.queue), call.grant, call.headers.get("last-event-id", ""))
+        return SeenStream(seen, check_name(call.queue), call.grant, call.headers.get("last-event-id", ""), call.still)
 
     says = "How one queue stands and what happens to its jobs, live: server-sent events"
     return [
-        Door("GET", "/v1/events", Role.OBSERVE, events, says="How the queues stand, live: server-sent events", changes=False),
-        Door("GET", "/v1/queues/{q}/events", Role.OBSERVE, of_queue, says=says, changes=False),
+        Door("GET", "/v1/events", Role.OBSERVE, events, says="How the queues stand, live: server-sent events", changes=False, lasts=True),
+        Door("GET", "/v1/queues/{q}/events", Role.OBSERVE, of_queue, says=says, changes=False, lasts=True),
     ]

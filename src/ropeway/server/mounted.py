@@ -63,6 +63,7 @@ class Dashboard:
             log.error("%s; nobody was let in", error)
             await refuse(Refusal(500, "the application's answer about you is none; nothing was done"), scope, receive, send)
             return
+        self._gate.begin()
         await self._gate({**scope, "ropeway.admitted": grant}, receive, send)
 
     async def _admitted(self, request: HTTPConnection) -> Grant:

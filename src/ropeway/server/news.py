@@ -11,7 +11,8 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from ..message import Message
 from ..topics import matcher
 from .asking import raw_or_text
 from .grants import Grant, Role
+from .lasting import lasting
 from .stopping import Stopping
 
 RING = 1000  # messages that somebody who comes back may have missed
@@ -31,7 +33,6 @@ BUFFER = 1000  # messages that wait for one client
 BUFFER_SIZE = 4 << 20
 COMING = 10_000  # messages that wait for the event loop
 LINGER = 60.0  # seconds that the store is listened to after the last client has left
-ALIVE = 15.0  # seconds of silence after which a client is sent something, so that one who is gone is noticed
 CLIENTS = 5000
 
 _encode = msgspec.json.Encoder().encode
@@ -149,29 +150,19 @@ class News:
         """The number as a client knows it."""
         return f"{self.life}-{number}"
 
-    async def events(self, client: Client, *, exact: bool) -> AsyncIterator[bytes]:
-        """The stream of one client, as server-sent events."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        coming: asyncio.Future[Any] | None = None
-        try:
-            yield b"event: listening\nid: %s\n\n" % self.mark(client.seen).encode()
-            while not self._stopping.begun and self._broker.link.clock.now() < client.until:
-                missed, some = client.take()
-                if missed:
-                    yield b'event: missed\ndata: {"missed": %d}\n\n' % missed
-                if some:
-                    yield b"".join(self._event(item, exact=exact) for item in some)
-                if missed or some:
-                    continue
-                coming = asyncio.ensure_future(client.news.wait())
-                done, _ = await asyncio.wait((coming, stopping), timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    coming.cancel()
-                    yield b": still here\n\n"
-        finally:
-            stopping.cancel()
-            if coming is not None:
-                coming.cancel()
+    async def events(self, client: Client, still: Callable[[], bool], *, exact: bool) -> AsyncGenerator[bytes, None]:
+        """The stream of one client, as server-sent events, for as long as it may hear them."""
+        clock = self._broker.link.clock
+
+        def take() -> bytes:
+            missed, some = client.take()
+            told = b'event: missed\ndata: {"missed": %d}\n\n' % missed if missed else b""
+            return told + b"".join(self._event(item, exact=exact) for item in some)
+
+        yield b"event: listening\nid: %s\n\n" % self.mark(client.seen).encode()
+        async with aclosing(lasting(self._stopping, client.news, take, lambda: clock.now() < client.until and still())) as parts:
+            async for part in parts:
+                yield part
 
     def _event(self, item: Item, *, exact: bool) -> bytes:
         data = item.row(exact=exact).replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\ndata: ")
@@ -261,8 +252,8 @@ class News:
 class EventStream(StreamingResponse):
     """The answer to one client, which leaves with it, whether its stream ever began or not."""
 
-    def __init__(self, news: News, client: Client, *, exact: bool) -> None:
-        super().__init__(news.events(client, exact=exact), media_type="text/event-stream")
+    def __init__(self, news: News, client: Client, still: Callable[[], bool], *, exact: bool) -> None:
+        super().__init__(news.events(client, still, exact=exact), media_type="text/event-stream")
         self._news, self._client = news, client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

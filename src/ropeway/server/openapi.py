@@ -32,7 +32,7 @@ _QUERY: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
         "at": _MOMENT,
         **dict.fromkeys(("key", "lane", "task"), _TEXT),
         "id": _ID,
-        "on_conflict": {"enum": ["raise", "keep"]},
+        "on_conflict": {"enum": ["raise", "keep", "replace"]},
     },
     ("POST", "/v1/queues/{q}/claims"): {"limit": {"type": "integer", "minimum": 1, "maximum": 1000}, "lease": _SPAN, "wait": _SHORT},
     ("GET", "/v1/jobs"): {

@@ -50,7 +50,7 @@ def doors(root: Handler | None) -> list[Door]:
         return sent(call, "index.html")
 
     async def front(call: Call) -> Response:
-        if root is None or not call.url.query:
+        if root is None or not call.url.query or call.method == "HEAD":
             return sent(call, "index.html")
         if not call.grant.queues:
             basic = 'Basic realm="ropeway", charset="UTF-8"'

@@ -59,6 +59,14 @@ TITLES = {
 }
 
 
+FAULT: dict[str, object] = {  # of ours: it is logged, and nothing of it is told
+    "type": "urn:ropeway:Fault",
+    "title": TITLES[500],
+    "status": 500,
+    "detail": "the server failed; it is unknown what was done. Its log says why",
+}
+
+
 class Refusal(Exception):
     """A request that is refused before it reaches a store."""
 
@@ -91,8 +99,8 @@ def answer(error: Exception) -> Response:
     """The answer to an error that a handler ended with."""
     if isinstance(error, Refusal):
         return problem(error.status, str(error), headers=error.headers)
-    if not isinstance(error, RopewayError):  # a fault of ours: it is logged, and nothing of it is told
-        return problem(500, "the server failed; it is unknown what was done. Its log says why", "Fault")
+    if not isinstance(error, RopewayError):
+        return Response(msgspec.json.encode(FAULT), 500, None, PROBLEM)
     told = problem_of(error)
     headers = {"Retry-After": "1"} if isinstance(error, StoreError) else None
     return Response(msgspec.json.encode(told), status_of(error), headers, PROBLEM)

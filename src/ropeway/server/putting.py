@@ -114,6 +114,14 @@ def _options(call: Call) -> PutOptions:
     return options  # type: ignore[return-value]  # by the names of _OPTIONS
 
 
+def text_of(value: bytes) -> str:
+    """The value of a header: UTF-8, as terminals and programs write it; else Latin-1, as HTTP once meant it."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def headers_of(call: Call) -> dict[str, str]:
     """What the request's own headers say for the job, or the message."""
     headers: dict[str, str] = {}
@@ -122,5 +130,5 @@ def headers_of(call: Call) -> dict[str, str]:
             name = raw[len(HEADER) :].decode("latin-1")
             if name in headers:
                 raise BadValue(f"the header {shown(raw.decode('latin-1'))} is given twice; nothing was stored")
-            headers[name] = value.decode("latin-1")
+            headers[name] = text_of(value)
     return asking.trace(call) | headers

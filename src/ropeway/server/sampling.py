@@ -68,7 +68,7 @@ class Sampler:
         self.life = os.urandom(6).hex()  # numbers of another life of this server mean nothing here
         self.rows: Rows = {}
 
-    async def events(self, grant: Grant, last: int) -> AsyncIterator[bytes]:
+    async def events(self, grant: Grant, last: int, still: Callable[[], bool]) -> AsyncIterator[bytes]:
         """The stream of one listener, for what its grant may see."""
         line: asyncio.Queue[Change] = asyncio.Queue(BEHIND)
         await self._begin()
@@ -82,7 +82,7 @@ class Sampler:
                     yield self._event("change", change, grant)
             else:
                 yield self._event("snapshot", self.whole, grant)
-            while self._broker.link.clock.now() < grant.expires:
+            while self._broker.link.clock.now() < grant.expires and still():
                 coming = asyncio.ensure_future(line.get())
                 await asyncio.wait((coming, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():

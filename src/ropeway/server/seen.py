@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from ..aio import facade
 from ..broker import Broker
 from .counting import Till
 from .grants import Grant
+from .lasting import lasting
 from .sampling import Change, Sampler, event
 from .stopping import Stopping
 from .tap import Claimed, Happening, Tap
@@ -29,7 +31,6 @@ RING = 1000  # happenings of a queue that somebody who comes back may have misse
 BUFFER = 1000  # that wait for one reader
 COMING = 10_000  # that wait for the event loop
 LINGER = 60.0  # seconds that a room stands after its last reader has left
-ALIVE = 15.0  # seconds of silence after which a reader is sent something, so that one who is gone is noticed
 READERS = 5000
 
 _encode = msgspec.json.Encoder().encode
@@ -185,11 +186,23 @@ class Seen:
         if not room.readers:
             room.leaving = asyncio.get_running_loop().call_later(0 if self._stopping.begun else LINGER, self._left, room)
 
-    async def events(self, reader: Reader, after: str) -> AsyncIterator[bytes]:
-        """The stream of one reader, as server-sent events."""
-        sampler, queue = self._sampler, reader.room.queue
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        coming: asyncio.Future[Any] | None = None
+    async def events(self, reader: Reader, after: str, still: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """The stream of one reader, as server-sent events, for as long as it may hear them."""
+        sampler, queue, clock = self._sampler, reader.room.queue, self._link.clock
+        last = 0
+
+        def take() -> bytes:
+            nonlocal last
+            missed, some, newest = reader.take()
+            out = [event("missed", "", b'{"missed":%d}' % missed)] if missed else []
+            for item in some:
+                reader.sent = item.number
+                out.append(self._event(reader, "job", last, item.row))
+            if newest is not None:
+                last = newest.number
+                out.append(self._event(reader, "change", last, newest.told(reader.grant)))
+            return b"".join(out)
+
         await sampler.watch(reader.changed)
         try:
             life, last, _, _ = _parts(after)
@@ -202,28 +215,12 @@ class Seen:
             else:
                 for change in since:
                     reader.changed(change)
-            while not self._stopping.begun and self._link.clock.now() < reader.grant.expires:
-                missed, some, newest = reader.take()
-                out = [event("missed", "", b'{"missed":%d}' % missed)] if missed else []
-                for item in some:
-                    reader.sent = item.number
-                    out.append(self._event(reader, "job", last, item.row))
-                if newest is not None:
-                    last = newest.number
-                    out.append(self._event(reader, "change", last, newest.told(reader.grant)))
-                if out:
-                    yield b"".join(out)
-                    continue
-                coming = asyncio.ensure_future(reader.news.wait())
-                done, _ = await asyncio.wait((coming, stopping), timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    coming.cancel()
-                    yield b": still here\n\n"
+            may = lambda: clock.now() < reader.grant.expires and still()  # noqa: E731
+            async with aclosing(lasting(self._stopping, reader.news, take, may)) as parts:
+                async for part in parts:
+                    yield part
         finally:
             sampler.unwatch(reader.changed)
-            stopping.cancel()
-            if coming is not None:
-                coming.cancel()
 
     def _event(self, reader: Reader, kind: str, change: int, data: bytes) -> bytes:
         """By its mark both are found again: which change of the numbers was seen last, and which happening of which room."""
@@ -273,10 +270,10 @@ class Seen:
 class SeenStream(StreamingResponse):
     """The answer to one reader, which comes and leaves with it, whether its stream ever began or not."""
 
-    def __init__(self, seen: Seen, queue: str, grant: Grant, after: str) -> None:
+    def __init__(self, seen: Seen, queue: str, grant: Grant, after: str, still: Callable[[], bool]) -> None:
         self._seen = seen
         self._reader = seen.join(queue, grant, after)
-        super().__init__(seen.events(self._reader, after), media_type="text/event-stream")
+        super().__init__(seen.events(self._reader, after, still), media_type="text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

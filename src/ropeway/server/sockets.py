@@ -12,6 +12,7 @@ from collections import Counter
 from typing import cast
 
 import uvicorn
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -246,6 +247,11 @@ class Socket(WebSocketsSansIOProtocol):
             self.crowd.leave(self.address)
             self.crowd = None
         super().connection_lost(exc)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # by a refusal: uvicorn would log an error, as if it had been forgotten
 
     def resume_writing(self) -> None:
         self.reader.moved = True

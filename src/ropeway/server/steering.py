@@ -70,7 +70,7 @@ def doors(broker: Broker) -> list[Door]:
 
     async def change(call: Call) -> Response:
         one = await _schedule(broker, call, Role.OPERATE)
-        verb = call.url.path.rpartition("/")[2]
+        verb: str = call.scope["path"].rpartition("/")[2]
         schedules = broker.schedules
         if verb == "run":
             handle = await schedules.arun(one.name)

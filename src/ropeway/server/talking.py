@@ -21,6 +21,7 @@ here and not settled when the connection ends goes back at once, uncounted: a wo
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -39,11 +40,14 @@ from ..topics import check_patterns
 from .asking import BATCH
 from .doors import SOCKET, Door, Talk
 from .grants import Role
-from .lending import LONGEST_POLL, job_row
+from .lasting import ALIVE, NO_LONGER
+from .lending import LONGEST_POLL, SHORTEST_LEASE, job_row
 from .news import Client, News
-from .problems import Refusal, problem_of
+from .problems import FAULT, Refusal, problem_of
 from .stopping import Stopping
 from .topics import may_listen, may_publish
+
+log = logging.getLogger("ropeway.server")
 
 OPEN = 100  # messages of one connection that may be worked on at once
 EARS = 20  # subscriptions of one connection
@@ -78,7 +82,14 @@ class Message(Struct, forbid_unknown_fields=True):
     of: int = 0
 
 
+class Numbered(Struct):
+    """What is left of a message that is none: whose answer the refusal is."""
+
+    n: int = 0
+
+
 _decode = msgspec.json.Decoder(Message).decode
+_decode_number = msgspec.json.Decoder(Numbered).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -89,7 +100,7 @@ def doors(broker: Broker, stopping: Stopping, news: News) -> list[Door]:
         await talk.accept()
         await Conversation(broker, stopping, talk, news).run()
 
-    return [Door(SOCKET, "/v1/ws", None, talk, says=f"{', '.join(OPS)} as messages")]
+    return [Door(SOCKET, "/v1/ws", None, talk, says=f"{', '.join(OPS)} as messages", lasts=True)]
 
 
 class Conversation:
@@ -111,9 +122,11 @@ class Conversation:
         ending = asyncio.ensure_future(self._stopping.wait())
         reading = asyncio.ensure_future(self._read())
         try:
-            await asyncio.wait((ending, reading), return_when=asyncio.FIRST_COMPLETED)
+            while not (ending.done() or reading.done()) and self._talk.still():
+                await asyncio.wait((ending, reading), timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
-                await self._talk.close(1001, "the server stops")
+                code, why = (1001, "the server stops") if ending.done() else (1008, NO_LONGER)
+                await self._talk.close(code, why)
         finally:
             open_now = (ending, reading, *self._tasks, *self._ears.values())
             for task in open_now:
@@ -124,17 +137,28 @@ class Conversation:
 
     async def _read(self) -> None:
         while True:
-            text = await self._talk.receive_text()
+            said = await self._talk.receive()
+            if said["type"] == "websocket.disconnect":
+                return
+            if not self._talk.still():
+                await self._talk.close(1008, NO_LONGER)
+                return
+            if (text := said.get("text")) is None:
+                await self._refuse(0, "this is no text; a message is JSON, sent as text")
+                continue
             try:
                 message = _decode(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                await self._say({"n": 0, "problem": {"status": 400, "detail": f"this is no message: {error}; nothing was done"}})
+                await self._refuse(_number(text), f"this is no message: {error}")
                 continue
             while len(self._tasks) >= OPEN:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.ensure_future(self._answer(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _refuse(self, n: int, why: str) -> None:
+        await self._say({"n": n, "problem": {"status": 400, "detail": f"{why}; nothing was done"}})
 
     async def _answer(self, message: Message) -> None:
         try:
@@ -143,6 +167,9 @@ class Conversation:
             told = {"problem": {"status": refusal.status, "detail": str(refusal)}}
         except RopewayError as error:
             told = {"problem": problem_of(error)}
+        except Exception:
+            log.exception("%s over a WebSocket failed", shown(message.op))
+            told = {"problem": FAULT}
         await self._say({"n": message.n, **told})
 
     async def _do(self, message: Message) -> dict[str, Any]:
@@ -205,10 +232,12 @@ class Conversation:
 
     async def _claim(self, message: Message) -> dict[str, Any]:
         self._allow(Role.CONSUME, check_name(message.queue))
-        wait = seconds(message.wait, "wait")
-        if not 1 <= message.limit <= BATCH or wait > LONGEST_POLL:
-            raise BadValue(f"limit is 1 to {BATCH}, wait at most {LONGEST_POLL:g} s; nothing was claimed")
-        lents = await self._side.claim(message.queue, message.limit, seconds(message.lease, "lease"), wait, bound=False)
+        lease, wait = seconds(message.lease, "lease"), seconds(message.wait, "wait")
+        if not 1 <= message.limit <= BATCH:
+            raise BadValue(f"limit is 1 to {BATCH}, not {message.limit}; nothing was claimed")
+        if lease < SHORTEST_LEASE or wait > LONGEST_POLL:
+            raise BadValue(f"a lease is at least {SHORTEST_LEASE:g} s, a wait at most {LONGEST_POLL:g} s; nothing was claimed")
+        lents = await self._side.claim(message.queue, message.limit, lease, wait, bound=False)
         self._held.update(dict.fromkeys(lent.receipt for lent in lents))
         return {"jobs": [job_row(lent) for lent in lents]}
 
@@ -239,6 +268,13 @@ class Conversation:
                 await self._talk.send_text(_encode(value).decode())
             except (RuntimeError, WebSocketDisconnect):
                 return  # it has ended: what was claimed goes back
+
+
+def _number(text: str) -> int:
+    try:
+        return _decode_number(text).n
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return 0
 
 
 _OPTIONS = ("headers", "priority", "delay", "key", "ttl", "keep", "lane", "task")

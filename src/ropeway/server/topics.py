@@ -66,7 +66,7 @@ def doors(broker: Broker, news: News) -> list[Door]:
         if news.crowded:
             raise Refusal(503, f"{CLIENTS} listen here already; nothing was done. Try again later", Retry_After="10")
         client = await news.join(patterns, call.grant, call.headers.get("last-event-id", ""))
-        return EventStream(news, client, exact=exact == "base64")
+        return EventStream(news, client, call.still, exact=exact == "base64")
 
     async def show(call: Call) -> Response:
         asking.query(call, ())
@@ -77,9 +77,10 @@ def doors(broker: Broker, news: News) -> list[Door]:
         ]
         return said({"groups": rows, "retained": [{"pattern": one.pattern, "keep": one.keep} for one in kept]})
 
+    live = "What is published, live: server-sent events"
     return [
         Door("POST", "/v1/topics/{t}", Role.PRODUCE, publish, says="Publish a message, its body as it stands; or many, as lines of JSON"),
-        Door("GET", "/v1/topics/{t}/events", Role.CONSUME, events, says="What is published, live: server-sent events", changes=False),
+        Door("GET", "/v1/topics/{t}/events", Role.CONSUME, events, says=live, changes=False, lasts=True),
         Door("GET", "/v1/topics", Role.OBSERVE, show, says="The durable groups, and how far each is behind", changes=False),
     ]
 

@@ -6,6 +6,8 @@ still open, so what a client hangs up on comes back. "Closed" and "empty" are bo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...broker import Broker
 from ..doors import Door
 from ..stopping import Stopping
@@ -14,10 +16,11 @@ from . import commands, depends, facts, streams, taking, telling, workers
 __all__ = ["doors"]
 
 
-def doors(broker: Broker, stopping: Stopping) -> list[Door]:
-    """The doors of all families; they share what is counted and what streams."""
+def doors(broker: Broker, stopping: Stopping, begins: list[Callable[[], None]]) -> list[Door]:
+    """The doors of all families; they share what is counted and what streams. `begins`: what is called when the server starts is added."""
     known = facts.Facts(broker)
     waiting = depends.Waiting(broker, stopping)
+    begins.append(waiting.begin)
     feeds = streams.Feeds(broker, stopping, known)
     return [
         *taking.doors(broker, known, waiting, feeds),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Struct
@@ -53,6 +52,8 @@ def doors(broker: Broker, facts: Facts) -> list[Door]:
         queue = check_name(given.queue or given.key.rpartition(":")[0])
         if not call.grant.may(role, queue):
             raise Refusal(403, f"this token has no right to {role} on {shown(queue)}; nothing was done")
+        if role is Role.OPERATE:
+            call.operates(cmd=given.cmd, queue=queue, key=given.key[:200])
         if given.cmd == "get":
             return await get(queue, veil if veil.lies(call.grant, queue) else None)
         return await {"add": add, "take": take, "del": delete}[given.cmd](queue, given)
@@ -135,9 +136,7 @@ def doors(broker: Broker, facts: Facts) -> list[Door]:
 
 async def _command(call: Call) -> Command:
     """JSON, or a form whose field `body` is JSON."""
-    data = await asking.body(call)
-    if kind_of(call) == FORM:
-        data = parse_qs(data.decode(errors="replace"), max_num_fields=20).get("body", [""])[-1].encode()
+    data = (await form(call)).get("body", "").encode() if kind_of(call) == FORM else await asking.body(call)
     try:
         return msgspec.json.decode(data, type=Command)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:

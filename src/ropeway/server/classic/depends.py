@@ -1,7 +1,8 @@
 """Jobs that wait for others: `?depends=a,other:b` names unique keys, here or in another queue; the job runs once all of them have ended.
 
 Such a job lies in its queue, delayed for ever, with a note that says what it waits for. While any waits, the server looks each second
-whether the keys are still held, so it does not matter where or when they ended, or whether a server was there. What nobody holds has ended.
+whether the keys are still held, so it does not matter where or when they ended, or whether a server was there: one that starts looks first.
+What nobody holds has ended. A job that was delayed as well waits for its moment too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from ...broker import Broker
 from ...durations import LONGEST
-from ...errors import BadValue, RopewayError
+from ...errors import BadValue, RopewayError, Unsupported
 from ...job import JSON, State
 from ...names import check_key, check_name
 from ...store import Query
@@ -40,7 +41,8 @@ class Waiting:
             raise BadValue(f"a job depends on 1 to {MOST} others; nothing was stored")
         target = self._broker.queue(queue)
         job = target.job(body, JSON, **{**options, "delay": LONGEST})
-        note = msgspec.json.encode({"queue": queue, "keys": keys, "delay": options.get("delay", 0.0)})
+        due = self._broker.link.clock.now() + options.get("delay", 0.0)
+        note = msgspec.json.encode({"queue": queue, "keys": keys, "due": due})
         await asyncio.to_thread(self._broker.notes.note, _HEAD + job.id, note, LONGEST)  # before the job: it must not wait unnoticed
         await target.aput_jobs([job])
         self.begin()
@@ -76,8 +78,10 @@ class Waiting:
             try:
                 notes = await self._notes()
                 for job_id, one in notes.items():
-                    if not await self._held(one["keys"]):
+                    if one.get("due", 0.0) <= self._broker.link.clock.now() and not await self._held(one["keys"]):
                         await self._free(one["queue"], [job_id])
+            except Unsupported:
+                return  # without notes nothing waits
             except RopewayError:
                 notes = {"": {}}  # the store is away: look again
             if not notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,11 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from ...aio import facade
 from ...broker import Broker
 from ...errors import RopewayError
+from ...names import check_name
 from ...store import Ack, Handback, Lent
 from .. import asking
 from ..answers import said
 from ..doors import SOCKET, Call, Door, Talk
 from ..grants import Role
+from ..lasting import ALIVE
 from ..stopping import Stopping
 from .facts import Facts
 from .plain import FORM, LEASE, error, form, kind_of, plainly
@@ -74,28 +76,33 @@ class Feeds:
         self._pumps: dict[str, asyncio.Task[None]] = {}
         self._turn: dict[str, int] = {}
 
-    async def lines(self, queue: str) -> AsyncGenerator[bytes, None]:
-        """Each new job as a line, for as long as somebody reads. A job is gone once it was written."""
+    async def lines(self, queue: str, still: Callable[[], bool]) -> AsyncGenerator[bytes, None]:
+        """Each new job as a line, for as long as somebody reads and may. A job is gone once it was written."""
         stream, item = Stream(), None
+        coming: asyncio.Future[Item | None] | None = None
         self._streams.setdefault(queue, []).append(stream)
         if queue not in self._pumps or self._pumps[queue].done():
             self._pumps[queue] = asyncio.ensure_future(self._pump(queue))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             while True:
-                coming = asyncio.ensure_future(stream.line.get())
-                await asyncio.wait((coming, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
+                coming = coming or asyncio.ensure_future(stream.line.get())
+                await asyncio.wait((coming, stopping), timeout=ALIVE, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    item, coming = coming.result(), None
+                    if item is None:
+                        return
+                if self._stopping.begun or not still():
                     return
-                item = coming.result()
                 if item is None:
-                    return
+                    continue
                 yield item.line
                 item.wrote()
                 item = None
         finally:
             stopping.cancel()
+            if coming is not None and not coming.cancel():
+                item = coming.result()
             if stream in (streams := self._streams.get(queue, [])):
                 streams.remove(stream)
             if item is not None:
@@ -148,9 +155,10 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
     """The doors of this family."""
 
     async def stream(call: Call) -> Response:
-        return StreamingResponse(feeds.lines(call.queue), media_type="application/x-ndjson")
+        return StreamingResponse(feeds.lines(check_name(call.queue), call.still), media_type="application/x-ndjson")
 
     async def feed(talk: Talk) -> None:
+        check_name(talk.queue)
         await talk.accept()
 
         async def echo() -> None:
@@ -158,7 +166,7 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
                 await talk.send_text(await talk.receive_text())
 
         async def carry() -> None:
-            lines = feeds.lines(talk.queue)
+            lines = feeds.lines(talk.queue, talk.still)
             try:
                 async for line in lines:
                     await talk.send_text(line.decode().rstrip())
@@ -176,7 +184,7 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
                 await talk.close()
 
     async def policy(call: Call) -> Response:
-        known = await facts.text("policy", call.queue)
+        known = await facts.text("policy", check_name(call.queue))
         return said({"queue": call.queue, "policy": known[0] if known else POLICIES[0]})
 
     async def set_policy(call: Call) -> Response:
@@ -187,12 +195,12 @@ def doors(feeds: Feeds, facts: Facts) -> list[Door]:
             value = (await asking.json(call, Policy)).policy
         if value not in POLICIES:
             return error("policy is broadcast or roundrobin", 400)
-        await facts.write("policy", call.queue, [value])
+        await facts.write("policy", check_name(call.queue), [value])
         return said({"queue": call.queue, "policy": value})
 
     return [
-        Door("GET", "/c/{q}", Role.CONSUME, plainly(stream), says="Each new job as a line, for as long as the request is held open"),
-        Door(SOCKET, "/ws/{q}", Role.CONSUME, feed, says="The same over WebSocket; what is sent is echoed"),
+        Door("GET", "/c/{q}", Role.CONSUME, plainly(stream), says="Each new job as a line, for as long as it is held open", lasts=True),
+        Door(SOCKET, "/ws/{q}", Role.CONSUME, feed, says="The same over WebSocket; what is sent is echoed", lasts=True),
         Door("GET", "/p/{q}", Role.OBSERVE, plainly(policy), says="The policy of a queue's streams", changes=False),
         Door("POST", "/p/{q}", Role.OPERATE, plainly(set_policy), says="Set it: broadcast or roundrobin"),
     ]
