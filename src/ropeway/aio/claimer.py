@@ -79,10 +79,14 @@ class Claimer:
 
     def offer(self, queues: Collection[str]) -> None:
         """This process has just put jobs there. Who waits for them here is given them by the thread that put them: no bell and no other
-        thread lies between. Where the claimer is at it itself, it goes on as if nobody had come: the bell has rung as well."""
-        if not self._line or not self._serving.acquire(blocking=False):
+        thread lies between. Where the claimer is at it itself, it goes on as if nobody had come: the bell has rung as well. Who has asked
+        only now is served too: on a busy machine the claimer may be long on its way."""
+        if not (self._line or self._asked) or not self._serving.acquire(blocking=False):
             return
         try:
+            if self._closing:
+                return  # its thread may have ended: who asks is told so
+            self._gather()
             waiting = [wanted for wanted in self._line if wanted.queue in queues and not wanted.gone]
             if waiting:
                 left, _ = self._serve(waiting)
@@ -117,9 +121,7 @@ class Claimer:
         pause = 0.0
         while not self._closing:
             with self._serving:
-                while self._asked:
-                    self._line.append(self._asked.popleft())
-                self._line = [wanted for wanted in self._line if not wanted.gone]
+                self._gather()
             if not self._line:
                 self._sleep()
                 continue
@@ -139,9 +141,16 @@ class Claimer:
             self._asked.extend(self._line)
             self._line = []
 
+    def _gather(self) -> None:
+        """For who holds `_serving`: all who have asked stand in line. It is a new one, so that the claimer sees that somebody was there."""
+        line = [wanted for wanted in self._line if not wanted.gone]
+        while self._asked:
+            line.append(self._asked.popleft())
+        self._line = line
+
     def _sleep(self) -> None:
         self._asleep = True
-        if self._asked or self._closing:
+        if self._asked or self._line or self._closing:
             self._asleep = False
         else:
             self._bell.get()
@@ -153,7 +162,7 @@ class Claimer:
             link.clock.sleep(threading.Event(), max(0.0, min(pause, left)))
         self._waiting = True
         try:
-            if self._asked or self._closing:
+            if self._asked or self._closing or self._line is not line:
                 return 0.0
             woken = link.store.wait(list(dict.fromkeys(wanted.queue for wanted in line)), max(0.0, min(left, _LONGEST_WAIT)))
         finally:
