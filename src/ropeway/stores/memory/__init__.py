@@ -116,14 +116,7 @@ class MemoryStore(Apart):
         if not self._receipts:
             random = os.urandom(16 * _RECEIPTS).hex()
             self._receipts = [random[i : i + 32] for i in range(0, len(random), 32)]
-        space.take_out(row)
-        row.state, row.holds, row.parked = State.RUNNING, bool(row.job.lane), False
-        row.moment = space.boot + lease
-        row.attempts += 1
-        row.holder = holder.name
-        row.receipt = self._receipts.pop()
-        row.claimed = space.now
-        space.put_in(row)
+        space.lend(row, space.boot + lease, self._receipts.pop(), holder.name)
         return Lent(copied(row.job), row.receipt, row.attempts, row.deaths, row.moment)
 
     def extend(self, receipts: Sequence[str], lease: float) -> list[bool]:

@@ -150,6 +150,30 @@ class Space:
         if state is State.RUNNING:
             del self.lent[row.receipt]
 
+    def lend(self, row: Row, until: float, receipt: str, holder: str) -> None:
+        """From those that wait to those that run. It stays where it is in all that does not tell these apart."""
+        job, before = row.job, row.state
+        if self.undo is not None and job.id not in self.undo:
+            self.undo[job.id] = replace(row, job=replace(job))
+        queue = self.queues[job.queue]
+        if before is State.READY:
+            agendas = queue.lanes[job.lane].parked if row.parked else queue.ready
+            agenda = agendas[job.priority]
+            agenda.drop(job.id)
+            if not agenda:
+                del agendas[job.priority]
+        else:
+            self.agendas[before].drop(job.id)
+        self.agendas[State.RUNNING].add(job.id, until)
+        if job.lane:
+            queue.lanes.setdefault(job.lane, Lane()).holders.add(job.id)
+        queue.tally[before] -= 1
+        queue.tally[State.RUNNING] = queue.tally.get(State.RUNNING, 0) + 1
+        self.lent[receipt] = row
+        row.state, row.holds, row.parked = State.RUNNING, bool(job.lane), False
+        row.moment, row.receipt, row.holder, row.claimed = until, receipt, holder, self.now
+        row.attempts += 1
+
     def let_wait(self, row: Row, due: float) -> None:
         """Put in a row that is out, as ready or delayed."""
         row.job.due = row.moment = due
@@ -255,7 +279,7 @@ class Space:
 
     def expired(self, row: Row) -> bool:
         """Whether the row was waiting past its ttl; then it is removed."""
-        if row.state in WAITING and row.job.expires() <= self.now:
+        if row.job.ttl and row.state in WAITING and row.job.expires() <= self.now:
             self.take_out(row)
             return True
         return False
@@ -265,7 +289,8 @@ class Space:
         queue = self.queues.get(name)
         if queue is None or queue.claim_stopped is not None or self.at_limit(queue):
             return None
-        self.unpark(queue)
+        if queue.lanes:
+            self.unpark(queue)
         while queue.ready:
             first = queue.ready[min(queue.ready)].first()
             assert first is not None  # an empty agenda never stays
@@ -273,7 +298,7 @@ class Space:
             if self.expired(row):
                 self.unpark(queue)
                 continue
-            if self.has_place(row):
+            if not row.job.lane or self.has_place(row):
                 return row
             self.take_out(row)
             row.parked = True
