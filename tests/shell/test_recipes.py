@@ -129,6 +129,27 @@ def slots(tool: Tool, yard: Yard) -> Any:
     return two, sorted(yard.log())
 
 
+def wide(tool: Tool, yard: Yard) -> Any:
+    """One that takes two of three slots, and one that takes all of them."""
+    tool.slots(3)
+    yard.hold("a", "two", "all", "b")
+    tool.put("./step", "a")
+    tool.put("./step", "two", takes=2)
+    yard.sees("begin a")
+    yard.sees("begin two")
+    tool.put("./step", "all", takes=3)
+    yard.release("a")
+    yard.sees("end a")
+    yard.release("two")
+    yard.sees("begin all")
+    tool.put("./step", "b")
+    yard.release("all")
+    yard.sees("begin b")
+    yard.release("b")
+    tool.wait_all()
+    return [line for line in yard.log() if line not in ("begin a", "begin two")]
+
+
 def urgent(tool: Tool, yard: Yard) -> Any:
     """The next one out."""
     yard.hold("a")
@@ -172,13 +193,14 @@ SEEN: dict[Recipe, Any] = {
     knows_itself: True,
     chain: (["begin a", "end a", "begin b", "end b", "begin e", "end e"], [0, 1, 255, 255, 0]),
     slots: (["begin a", "begin b"], sorted(f"{what} {name}" for what in ("begin", "end") for name in "abc")),
+    wide: ["end a", "end two", "begin all", "end all", "begin b", "end b"],
     urgent: ["begin a", "begin c", "begin b"],
     foreground: (7, ["begin before", "end before", "begin now", "end now"]),
     labelled: [True, True],
     apart: ("out\nmore", "err", 3, ["err", "out"]),
 }
 OF_NQ = [build, downloads, seen_while_it_runs, exit_codes, cancelled, killed, again, knows_itself]
-OF_TSP = [build, seen_while_it_runs, exit_codes, cancelled, killed, chain, slots, urgent, foreground, labelled]
+OF_TSP = [build, seen_while_it_runs, exit_codes, cancelled, killed, chain, slots, wide, urgent, foreground, labelled]
 # Debian's tsp 1.0.1 dies at -E before it has run anything: what its manual says of it is held against ours alone.
 OF_ITS_MANUAL = [apart]
 NEEDS_NO_LIMIT = {urgent, slots}  # the first cannot be on a queue that is at its limit, the second sets one
@@ -217,7 +239,7 @@ def test_on_a_database_file_of_ones_own(recipe: Recipe, yard: Yard, monkeypatch:
         store.end()
 
 
-ON_HOSTS = [recipe for recipe in SEEN if recipe is not urgent]
+ON_HOSTS = [recipe for recipe in SEEN if recipe not in (urgent, wide)]
 
 
 @contextmanager

@@ -328,6 +328,43 @@ def test_what_run_follows_goes_to_each_stream(own: Store, yard: Yard) -> None:
     assert (process.returncode, out, err) == (0, b"out\n", b"err\n")
 
 
+def test_one_that_is_not_kept_is_followed_to_its_end(own: Store, yard: Yard) -> None:
+    for code in (0, 3):
+        process = own.start("run", "-f", "--keep", "0", "--", "sh", "-c", f"echo out; exit {code}")
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (code, b"out\n"), err
+
+
+def test_nothing_can_come_after_the_good_end_of_one_that_is_not_kept(own: Store, yard: Yard) -> None:
+    yard.hold("a")
+    first = own.run("--keep", "0", "--", "./step", "a")
+    answer = own("run", "--after", first, "--", "./step", "b")
+    assert (answer.code, "nothing was put" in answer.err) == (3, True), answer
+    after = own.run("--after-any", first, "--", "./step", "b")
+    yard.let_go()
+    assert own("wait", after).code == 0
+
+
+def test_the_output_of_several(own: Store, yard: Yard) -> None:
+    yard.hold("a")
+    a = own.run("--", "./step", "a")
+    yard.sees("begin a")
+    b, c = own.run("--", "./step", "b"), own.run("-p", "10", "--", "./step", "c")
+    with open("seen", "wb") as file:
+        looking = own.start("log", "--all", "-f", stdout=file)
+    seen = yard.folder / "seen"
+    until(lambda: b"a has begun" in seen.read_bytes(), "it shows the one that runs")
+    yard.let_go()
+    assert looking.wait(60) == 0
+    heads = [f"==> {job}  ./step {name} <==\n{name} has begun\n" for job, name in ((a, "a"), (c, "c"), (b, "b"))]
+    assert seen.read_text() == "\n".join(heads)
+    assert own("log", b, a, "-q").out == "b has begun\na has begun\n"
+    ended = own.shell.ok("jobs", "-o", "jsonl").out.encode()
+    assert own("log", "-", stdin=ended).out.count("==>") == 3
+    assert own("log", "--all").code == 3  # nothing is left to do
+    assert own("log", "--all", a).code == 2
+
+
 def test_what_is_kept_apart_in_a_store_is_read_from_there(shared: Store, yard: Yard) -> None:
     shared.worker("default", "--allow-commands")
     job = shared.run("--apart", "--", "sh", "-c", "echo out; echo err >&2")

@@ -17,7 +17,7 @@ from .conftest import Store, Yard, until
 class Tool(Protocol):
     """What the recipes of their manuals do."""
 
-    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "") -> str: ...
+    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "", takes: int = 1) -> str: ...
     def wait(self, *ids: str) -> int: ...
     def wait_all(self) -> None: ...
     def over(self, job: str) -> bool: ...
@@ -59,7 +59,7 @@ class Nq:
         self._queues.add(queue)
         return {"NQDIR": str(self._yard.folder / f"nq{queue}")}
 
-    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "") -> str:
+    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "", takes: int = 1) -> str:
         return f"{queue}/{_run('nq', *argv, env=self._env(queue)).stdout.strip()}"
 
     def _file(self, job: str) -> Path:
@@ -115,8 +115,8 @@ class Tsp:
     def _tsp(self, *args: str, queue: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         return _run("tsp", *args, env=self._env(queue), check=check)
 
-    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "") -> str:
-        options = [*(["-L", label] if label else []), *(["-D", after] if after else [])]
+    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "", takes: int = 1) -> str:
+        options = [*(["-L", label] if label else []), *(["-D", after] if after else []), *(["-N", str(takes)] if takes > 1 else [])]
         return self._tsp(*options, *argv, queue=queue).stdout.strip()
 
     def wait(self, *ids: str) -> int:
@@ -170,9 +170,10 @@ class Ours:
         self._queues = {self._own}
         self._limited = limited
 
-    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "", apart: bool = False) -> str:
+    def put(self, *argv: str, queue: str = "", label: str = "", after: str = "", takes: int = 1, apart: bool = False) -> str:
         options = [*(["-L", label] if label else []), *(["--after", after] if after else []), *(["-Q", queue] if queue else [])]
         options += ["--apart"] if apart else []
+        options += ["-N", str(takes)] if takes > 1 else []
         self._queues.add(queue or self._own)
         if self._limited and queue:
             self._store.shell.ok("limit", queue, "--running", "1")

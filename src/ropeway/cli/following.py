@@ -12,7 +12,7 @@ from typing import IO, Any
 from ..calls.endings import ENDED, endings, look
 from ..job import WAITING, State
 from ..names import ended
-from ..shell.command import CONTENT_TYPE, code_of, is_apart
+from ..shell.command import CONTENT_TYPE, code_of, is_apart, line_of
 from ..shell.output import ERRORS, FileReader, NoteReader, Part
 from ..store import Entry, Query
 from .clean import clean, clean_lines
@@ -97,13 +97,24 @@ def stay(session: Session, queue: str, job_id: str, *, apart: bool = False) -> i
 
 
 def log(session: Session, words: Sequence[str], options: dict[str, Any]) -> int:
-    """Print what it printed."""
+    """Print what they printed, one after the other."""
     queue = options["queue"] or default_queue()
-    if len(words) > 1:
-        raise Failure(USAGE, "log shows one job; nothing was printed")
-    entry = find(session, words, queue, done="printed")[0] if words else _current(session, queue)
-    if entry is None:
-        raise Failure(NOTHING, f"there is no command in {queue}; nothing was printed. Put one: ropeway run -- CMD")
+    if words and options["every"]:
+        raise Failure(USAGE, "log takes ids or --all, not both; nothing was printed")
+    entries = (
+        find(session, words, queue, done="printed") if words else _unended(session, queue) if options["every"] else _current(session, queue)
+    )
+    if not entries:
+        what = "no command runs or waits" if options["every"] else "there is no command"
+        raise Failure(NOTHING, f"{what} in {queue}; nothing was printed. Put one: ropeway run -- CMD")
+    for number, entry in enumerate(entries):
+        if len(entries) > 1 and not session.quiet and not options["path"]:
+            session.out.line(f"{chr(10) if number else ''}==> {entry.job.id}  {clean(line_of(_body(entry)))} <==")
+        _print_log(session, entry, options)
+    return DONE
+
+
+def _print_log(session: Session, entry: Entry, options: dict[str, Any]) -> None:
     if entry.job.content_type != CONTENT_TYPE:
         raise Failure(USAGE, f"job {entry.job.id} is no command, so nothing that it prints is kept; see: ropeway show {entry.job.id}")
     if options["stderr"] and not is_apart(_body(entry)):
@@ -115,7 +126,7 @@ def log(session: Session, words: Sequence[str], options: dict[str, Any]) -> int:
         if folder is None:
             raise Failure(NOTHING, "what it printed is in the store, not in a file; leave --path away")
         session.out.line(f"{folder}/{entry.job.id}{ERRORS if options['stderr'] else ''}")
-        return DONE
+        return
     follower = Follower(session, entry.job.queue, entry.job.id, raw=options["raw"], stderr=options["stderr"])
     if options["lines"] is not None:
         follower.last_lines(options["lines"])
@@ -125,21 +136,29 @@ def log(session: Session, words: Sequence[str], options: dict[str, Any]) -> int:
     else:
         follower.print_new()
         follower.finish()
-    return DONE
 
 
 def _body(entry: Entry) -> bytes:
     return entry.job.body if entry.job.source is None else bytes(entry.job.source.read())
 
 
-def _current(session: Session, queue: str) -> Entry | None:
+def _current(session: Session, queue: str) -> list[Entry]:
     """The command that runs, the last begun of several; else the last that was put."""
-    running = [
-        entry
-        for entry in pages(session, Query(queues=(queue,), states=frozenset({State.RUNNING}), limit=None))
-        if entry.job.content_type == CONTENT_TYPE
-    ]
-    return max(running, key=lambda entry: entry.job.id) if running else newest(session, queue)
+    running = _commands(session, queue, State.RUNNING)
+    best = max(running, key=lambda entry: entry.job.id) if running else newest(session, queue)
+    return [] if best is None else [best]
+
+
+def _unended(session: Session, queue: str) -> list[Entry]:
+    """Those that run, then those that wait, in their order."""
+    waiting = _commands(session, queue, *WAITING)
+    waiting.sort(key=lambda entry: (entry.job.priority, entry.due, entry.job.id))
+    return _commands(session, queue, State.RUNNING) + waiting
+
+
+def _commands(session: Session, queue: str, *states: State) -> list[Entry]:
+    found = pages(session, Query(queues=(queue,), states=frozenset(states), limit=None))
+    return [entry for entry in found if entry.job.content_type == CONTENT_TYPE]
 
 
 class Follower:

@@ -25,6 +25,7 @@ id=$(ropeway run -o id -- make) && ropeway wait "$id" && echo made"""
 LOG_EXAMPLE = """\
 ropeway log                                          # of the last one
 ropeway log build -f
+ropeway log --all -f                                 # of all that run or wait, each to its end
 ropeway log 0199b3c0a2f47c0e8d2f5b6a7c8d9e0f -n 20"""
 
 KILL_EXAMPLE = """\
@@ -56,6 +57,14 @@ _queue = click.option("-Q", "--queue", metavar="QUEUE", shell_complete=complete_
 @duration_option("--keep", default=7 * 86400.0, help="How long the job stays when it is done, with its exit code; 7d.")
 @click.option(
     "-S", "--slots", type=click.IntRange(1), metavar="N", help="From now on N jobs of the queue at once: ropeway limit --running."
+)
+@click.option(
+    "-N",
+    "--takes",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=1,
+    help="Start once N slots of its worker are free, and take them; 1.",
 )
 @click.pass_context
 @pass_session
@@ -90,8 +99,9 @@ def wait_command(session: Session, ids: tuple[str, ...], queue: str | None, test
 
 
 @verb("log", example=LOG_EXAMPLE)
-@click.argument("ids", metavar="[ID]", nargs=-1)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @_queue
+@click.option("-a", "--all", "every", is_flag=True, help="Of all that run or wait now, one after the other.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until it has ended.")
 @click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N lines of what is there.")
 @click.option("--raw", is_flag=True, help="Also on a terminal as it was printed, colours and all: trust the command.")
@@ -101,8 +111,8 @@ def wait_command(session: Session, ids: tuple[str, ...], queue: str | None, test
 def log_command(session: Session, ids: tuple[str, ...], **options: Any) -> int:
     """Print what a command has printed: output and errors, unless these were kept apart.
 
-    Without an ID: of the one that runs, else of the last one. In a folder of your own all of it is kept, for a week after the job is
-    forgotten; a shared store keeps the last MiB, for a week.
+    Without an ID: of the one that runs, else of the last one. Of several, each has a line above it, unless -q is given. In a folder of
+    your own all of it is kept, for a week after the job is forgotten; a shared store keeps the last MiB, for a week.
     """
     from .following import log
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import BadValue, Conflict
 from ..options import PLAIN, PutOptions, make_job
 from ..shell import after
-from ..shell.command import CONTENT_TYPE, LABEL, Command, pack, shown, word
+from ..shell.command import CONTENT_TYPE, LABEL, TAKES, Command, pack, shown, word
 from ..shell.private import SEAL, seal
 from ..store import Entry, Limits
 from .session import Session
@@ -24,6 +24,8 @@ _NAMES = (
 )
 _OURS = frozenset(_NAMES.split())
 _ANYWHERE = frozenset({"LANG", "LANGUAGE", "TZ"})  # and on one that other hosts share, which have their own programs and homes
+
+SEEN = 60.0  # seconds that one stays at least whose end somebody waits to see
 
 
 def run(session: Session, argv: list[str] | None, options: dict[str, Any]) -> int:
@@ -73,7 +75,10 @@ def _put(session: Session, argv: list[str], queue: str, options: dict[str, Any],
     )
     if options["label"]:
         headers[LABEL] = options["label"]
-    put: PutOptions = {"keep": options["keep"], "headers": headers}
+    if options["takes"] > 1:
+        headers[TAKES] = str(options["takes"])
+    keep = max(options["keep"], SEEN) if options["follow"] else options["keep"]
+    put: PutOptions = {"keep": keep, "headers": headers}
     for name in ("priority", "delay", "key", "lane"):
         if options[name] is not None:
             put[name] = options[name]
@@ -101,7 +106,7 @@ def _before(session: Session, words: Iterable[str], queue: str, *, well: bool) -
 
     entries = find(session, list(words), queue, done="put") if words else []
     for entry in entries:
-        if well and not entry.job.keep and entry.job.content_type != CONTENT_TYPE:
+        if well and not entry.job.keep:
             raise Failure(
                 NOTHING,
                 f"job {entry.job.id} is gone when it is done, so that it ended well could not be seen; nothing was put. Put that one "

@@ -22,6 +22,8 @@ from ..store import Entry
 
 CONTENT_TYPE = "application/vnd.ropeway.command+json"
 LABEL = "ropeway-label"  # the header with the name that its owner gave it
+TAKES = "ropeway-takes"  # and how many slots of its worker it takes, if more than one
+MOST_TAKES = 1000
 MOST_RETRIES = 1_000_000
 
 SKIPPED = "never started: "  # how the error of one begins that was given up because of another

@@ -31,6 +31,7 @@ from .suspects import PATIENCE, Suspects
 if TYPE_CHECKING:
     from .fleet.orders import Desk
     from .usher import Usher
+    from .wide import Wide
 
 PAUSE = 0.001  # seconds between two turns while all slots are busy
 HEAD_START = 0.0003  # seconds that slots which were just woken have to themselves: to get at the interpreter, and end a tiny job
@@ -72,6 +73,7 @@ class Ferry:
         self.on_miss: Callable[[], None] = lambda: None  # told when a wake-up brought no job, so perhaps was for those
         self.on_idle: Callable[[], None] = lambda: None  # told once each time that it runs out of work
         self.usher: Usher | None = None  # who says what may start
+        self.wide: Wide | None = None  # and how many slots that takes, where it may take several
         self.settler = Settler(shift, journal, self._gone)
         shift.post, shift.full = inbox.post, inbox.full
         self._shift = shift
@@ -146,6 +148,8 @@ class Ferry:
             self._read_orders()
         waiting = pool.waiting()
         self._appetite.slots = pool.slots
+        if self.wide is not None and (run := self.wide.ready(self._free())):
+            self._hand_out([run])
         want = self._want(waiting)
         if inbox.outcomes or inbox.parts or self.settler.runs or (self._due and want):
             pause = PAUSE - (now - self._turned)
@@ -171,19 +175,21 @@ class Ferry:
         """How many more claims there is room for."""
         if not self.open or self.pauses or self._suspects.closed:
             return 0
-        held = len(self.held)
-        started = held - waiting - len(self._inbox.outcomes) - len(self.settler.runs)
-        started -= self._pool.crowd
-        want = self._appetite.want(max(0, self._pool.slots - started), waiting, cautious=self._cautious()) + self._pool.room
+        want = self._appetite.want(max(0, self._free() + waiting), waiting, cautious=self._cautious()) + self._pool.room
         if self._suspects.wary:
             want = min(want, 1)
         if self._max_jobs is not None:
-            want = min(want, self._max_jobs - self._journal.counters.ran - held)
+            want = min(want, self._max_jobs - self._journal.counters.ran - len(self.held))
         return max(0, want)
+
+    def _free(self) -> int:
+        """Slots for which nothing is held; less than none when something waits in the hand."""
+        busy = len(self.held) - len(self._inbox.outcomes) - len(self.settler.runs) - self._pool.crowd
+        return self._pool.slots - busy - (self.wide.beside(self._pool.slots) if self.wide else 0)
 
     def _cautious(self) -> bool:
         """Whether to claim no more than can start at once."""
-        return self._suspects.running or (self._appetite.mean < WINDOW and self._restraint.holds(self._lookout.known))
+        return self._suspects.running or bool(self.wide) or (self._appetite.mean < WINDOW and self._restraint.holds(self._lookout.known))
 
     # A turn
 
@@ -239,7 +245,7 @@ class Ferry:
 
     def hand_back(self) -> None:
         """Empty the hand: what has not started goes back, uncounted, with the next turn."""
-        back = self._pool.recall()
+        back = self._pool.recall() + (self.wide.recall() if self.wide else [])
         for run in back:
             run.hand_back()
         self.settler.add(back)
@@ -266,6 +272,14 @@ class Ferry:
         if self._awaited:
             for run in runs:
                 self._awaited.pop(run.lent.job.id, None)
+        if self.wide is not None and runs:
+            runs, back = self.wide.admit(runs, self._free() + len(runs), self._pool.slots)
+            for run in back:
+                run.hand_back()
+            self.settler.add(back)
+        self._hand_out(runs)
+
+    def _hand_out(self, runs: list[Run]) -> None:
         self._moved = self._boot()
         self._journal.taken(runs)
         self._pool.take(runs)
@@ -308,6 +322,8 @@ class Ferry:
         """These are no longer held."""
         for run in runs:
             self.held.pop(run.lent.receipt, None)
+            if self.wide:
+                self.wide.gone(run)
             if run.lent.deaths:
                 self._suspects.ended(run)
             if self._drain and (back := _comes_back(run)):

@@ -33,6 +33,7 @@ from .run import Run, Shift
 from .signals import Orders, Signals, leave
 from .telling import Teller
 from .usher import Usher
+from .wide import Wide
 
 if TYPE_CHECKING:
     from ..tasks import Tasks
@@ -106,6 +107,7 @@ class Worker:
         self._patterns = lookout.patterns
         self._ferry = ferry = Ferry(shift, lookout, self._pool, inbox, journal, drain=drain, max_jobs=max_jobs)
         ferry.usher = Usher(shift, journal, judge, commands=commands is not None, others=commands is None or pool is not commands)
+        ferry.wide = Wide(judge, inbox.report) if commands is not None else None
         self._keeper = Keeper(shift, journal, lambda: list(ferry.held.values()), self._pool.stop)
         self._landing = Landing(ferry, self._pool, inbox, shift, journal, seconds(grace, "grace"))
         self._progress = Progress(link, patterns, self) if progress else None
