@@ -26,10 +26,11 @@ def keep_listening(
     pipe: int,
     broken: tuple[type[Exception], ...],
     lost: Callable[[], None] = lambda: None,
+    refused: tuple[type[Exception], ...] = (),
 ) -> None:
     """Until `ended`: `listen` by the `first` connection, and when that raises one of `broken`, by another that `connect` makes, after a
     pause that grows while none can be made; what is written into the `pipe` cuts it short. `lost` is called when one is closed, or cannot
-    be made."""
+    be made. After one of `refused`, which another try would meet again, the pause is the longest at once."""
     backoff, line = FIRST_BACKOFF, first
     while not ended():
         try:
@@ -39,6 +40,8 @@ def keep_listening(
             listen(line)
         except broken:
             pass
+        except refused:
+            backoff = LONGEST_BACKOFF
         if line is not None:
             line.close()
             line = None

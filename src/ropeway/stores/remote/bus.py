@@ -10,23 +10,21 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from random import random
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from ...bells.place import readable
 from ...bus import MESSAGE_LIMIT, Heard, NoBus
 from ...buses.hearers import UNKNOWN, Hearer
+from ...buses.reconnect import keep_listening
 from ...errors import NotAllowed, RopewayError, StoreError
 from ...message import Message, check_message
 from ...store import Feature
 from .wire import BROKEN, Wire
 
 SILENCE = 50.0  # seconds without a word of a server that says one each 15 s
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0
 LINE = 3 * MESSAGE_LIMIT  # bytes of one line: a message in base64, and its headers
 TOGETHER = 8 << 20  # bytes of bodies that are one request
 
@@ -107,8 +105,20 @@ class RemoteBus:
         self._ears = set()
 
 
+class Stream:
+    """One answer of the server that does not end: its events, as they come."""
+
+    def __init__(self, wire: Wire, response: http.client.HTTPResponse) -> None:
+        self.response = response
+        self.sock: socket.socket | None = response.ropeway.sock  # type: ignore[attr-defined]
+        self._wire = wire
+
+    def close(self) -> None:
+        self._wire.drop(self.response)
+
+
 class Ear:
-    """One stream of events."""
+    """Who listens to one stream of events after the other."""
 
     def __init__(self, wire: Wire, hearer: Hearer) -> None:
         self.hearer = hearer
@@ -117,7 +127,7 @@ class Ear:
         self._last = ""
         self._ended = False
         self._pipe = os.pipe()
-        self._response: http.client.HTTPResponse | None = None
+        self._stream: Stream | None = None
         self._thread = threading.Thread(target=self._run, name="ropeway-remote-topics", daemon=True)
 
     def open(self) -> None:
@@ -133,45 +143,43 @@ class Ear:
         self._ended = True
         try:
             os.write(self._pipe[1], b"x")
-            if self._response is not None and (sock := self._response.ropeway.sock) is not None:  # type: ignore[attr-defined]
-                sock.shutdown(socket.SHUT_RDWR)
+            if (stream := self._stream) is not None and stream.sock is not None:
+                stream.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         if self._thread is not threading.current_thread() and self._thread.ident is not None:
             self._thread.join()
 
-    def _connect(self) -> None:
+    def _connect(self) -> Stream:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last} if self._last else {})
-        response = self._wire.open("GET", self._path, None, headers)
-        response.ropeway.sock.settimeout(SILENCE)  # type: ignore[attr-defined]
-        self._response = response
+        stream = Stream(self._wire, self._wire.open("GET", self._path, None, headers))
+        if stream.sock is None:
+            stream.close()
+            raise StoreError("the answer came on a line that closes behind it, as of HTTP/1.0; nobody listens", definite=True)
+        self._stream = stream
         try:
-            while (event := self._event(response))[0] != "listening":
+            stream.sock.settimeout(SILENCE)
+            while (event := self._event(stream.response))[0] != "listening":
                 self._tell(*event)
         except BROKEN as error:
-            self._drop()
+            stream.close()
             raise StoreError(f"the server ended the stream ({error}); nobody listens", definite=True) from None
+        return stream
+
+    def _again(self) -> Stream:
+        try:
+            return self._connect()
+        except NotAllowed:  # the token is over, or was taken back: perhaps it is given again
+            self.hearer.tell((), UNKNOWN)
+            raise
+
+    def _listen(self, stream: Stream) -> None:
+        while not self._ended:
+            self._tell(*self._event(stream.response))
 
     def _run(self) -> None:
-        backoff = FIRST_BACKOFF
-        while not self._ended:
-            try:
-                if self._response is None:
-                    self._connect()
-                    backoff = FIRST_BACKOFF
-                while not self._ended and self._response is not None:
-                    self._tell(*self._event(self._response))
-            except (*BROKEN, StoreError, AttributeError):
-                pass
-            except NotAllowed:
-                self.hearer.tell((), UNKNOWN)
-                backoff = LONGEST_BACKOFF  # the token is over, or was taken back: perhaps it is given again
-            except RopewayError:
-                backoff = LONGEST_BACKOFF
-            self._drop()
-            if not self._ended:
-                readable([self._pipe[0]], backoff * (0.5 + random() / 2))
-                backoff = min(2 * backoff, LONGEST_BACKOFF)
+        broken, refused = (*BROKEN, StoreError, AttributeError), (RopewayError,)
+        keep_listening(self._stream, self._again, self._listen, lambda: self._ended, self._pipe[0], broken, refused=refused)
         self._shut()
 
     def _event(self, response: http.client.HTTPResponse) -> tuple[str, bytes]:
@@ -209,13 +217,9 @@ class Ear:
         except (msgspec.MsgspecError, binascii.Error, KeyError, UnicodeDecodeError, RopewayError):
             self.hearer.tell((), UNKNOWN)  # of a server that is no such server, or of another release
 
-    def _drop(self) -> None:
-        response, self._response = self._response, None
-        if response is not None:
-            self._wire.drop(response)
-
     def _shut(self) -> None:
-        self._drop()
+        if self._stream is not None:
+            self._stream.close()
         for end in self._pipe:
             os.close(end)
 
