@@ -197,6 +197,12 @@ def test_what_is_too_large(server: Server) -> None:
     assert packed.status == 415
 
 
+def test_refusals_that_say_what_to_do(server: Server) -> None:
+    assert "a body of 99999999 bytes" in server.ask("POST", "/v1/queues/x/jobs", b"x", Content_Length="99999999").json["detail"]
+    assert "say where to" in server.post("/v1/jobs/move", {"queue": "x"}).json["detail"]
+    assert "there is none here" in server.ask("GET", "/v1/queues?x=1").json["detail"]
+
+
 def test_bodies_that_are_not_what_is_asked_for(server: Server) -> None:
     for body in ("{", "[]", '{"receipts": "x"}', '{"receipts": [1]}', '{"unknown": 1}', "\xff", "[" * 100_000):
         answer = server.ask("POST", "/v1/ack", body.encode("latin-1"), Content_Type="application/json")

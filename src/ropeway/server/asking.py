@@ -29,15 +29,16 @@ async def body(call: Call, limit: int = BODY_LIMIT) -> bytes:
         raise Refusal(415, "a body is taken as it is, not compressed; nothing was done")
     length = heads.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > limit:
-        raise Refusal(413, f"a body of {shown(length.decode('latin-1'))} bytes is over the limit of {limit}; nothing was done")
-    parts, size = [], 0
+        size = length.decode() if length.isdigit() else shown(length.decode("latin-1"))
+        raise Refusal(413, f"a body of {size[:20]} bytes is over the limit of {limit}; nothing was done")
+    parts, came = [], 0
     while True:
         message = await call.receive()
         if message["type"] == "http.disconnect":
             raise Refusal(400, "the body ended before its end; nothing was done")
         part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
+        came += len(part)
+        if came > limit:
             raise Refusal(413, f"the body is over the limit of {limit} bytes; nothing was done")
         parts.append(part)
         if not message.get("more_body", False):

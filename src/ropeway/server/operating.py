@@ -93,6 +93,8 @@ def doors(broker: Broker) -> list[Door]:
     async def move(call: Call) -> Response:
         given = await asking.json(call, Which)
         _tell(call, given)
+        if not given.to:
+            raise BadValue("say where to: a queue, as to; nothing was moved")
         target = check_name(given.to)
         if not call.grant.may(Role.OPERATE, target):
             raise Refusal(403, f"this token has no right to operate {shown(target)}; nothing was moved")

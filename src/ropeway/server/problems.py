@@ -54,7 +54,7 @@ TITLES = {
     431: "Headers too large",
     500: "Server error",
     502: "Remote error",
-    503: "Store not reachable",
+    503: "Not available",
     504: "Timeout",
 }
 

@@ -80,7 +80,7 @@ def doors(broker: Broker, facts: Facts) -> list[Door]:
         if isinstance(lents, Response):
             return lents
         row = valued_row(lents[0])
-        tally = await facts.tally("read", lents[0].job.id)
+        tally = await facts.look("read", lents[0].job.id)
         row["count"] = tally.processed
         await facts.forget("read", lents[0].job.id)
         return handed(lents, msgspec.json.encode({"queue": queue, **row}), "application/json")

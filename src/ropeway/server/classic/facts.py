@@ -13,7 +13,10 @@ from ...demands import check_note_key
 from ...durations import LONGEST
 from ...errors import BadName, RopewayError
 
-FLUSH = 1.0  # seconds after which counters are written down; what a killed server has counted since is lost, and nothing else
+FLUSH = 1.0  # seconds after which counters are written down; what a server has counted since is lost when it ends, and nothing else
+DAY = 86400.0
+LIFETIMES = {"worker": DAY, "read": 7 * DAY}  # of what would else stay for ever: workers that left without a word, jobs that others took
+HEARD = 1000  # workers whose last word is remembered
 _HEAD = "classic/"
 
 
@@ -34,6 +37,7 @@ class Facts:
         self._known: dict[str, Any] = {}
         self._changed: set[str] = set()
         self._flushing: asyncio.Task[None] | None = None
+        self._heard: dict[str, float] = {}
 
     def now(self) -> float:
         """The moment, as the store's side has it."""
@@ -41,13 +45,30 @@ class Facts:
 
     async def tally(self, kind: str, name: str) -> Tally:
         """The counters of a queue ("counts") or a worker ("worker"), to be changed in place and then `touch`ed."""
-        key = f"{_HEAD}{kind}/{name}"
-        found = self._known.get(key)
-        if found is None:
-            note = (await asyncio.to_thread(self._broker.notes.notes, key)).get(key)
-            found = self._known.setdefault(key, _read(note, Tally) or Tally())
-        tally: Tally = found
+        found = await self.look(kind, name)
+        tally: Tally = self._known.setdefault(f"{_HEAD}{kind}/{name}", found)
         return tally
+
+    async def look(self, kind: str, name: str) -> Tally:
+        """The counters as they stand; only looked at, so that asking for many names fills nothing."""
+        key = f"{_HEAD}{kind}/{name}"
+        known: Tally | None = self._known.get(key)
+        if known is not None:
+            return known
+        note = (await asyncio.to_thread(self._broker.notes.notes, key)).get(key)
+        return _read(note, Tally) or Tally()
+
+    async def alive(self, worker: str) -> None:
+        """It has asked for a job: its note is written anew now and then, so that it stays on the list while it gets none."""
+        now = self.now()
+        if not worker or now - self._heard.get(worker, 0.0) < DAY / 4:
+            return
+        if len(self._heard) >= HEARD:
+            self._heard.clear()
+        self._heard[worker] = now
+        if await self._registered(worker):
+            await self.tally("worker", worker)
+            self.touch("worker", worker)
 
     async def count(self, queue: str, worker: str = "", *, processed: int = 0, failed: int = 0) -> None:
         """So many jobs of the queue have ended, as that worker says. One that has not registered is not counted: anyone may write any
@@ -69,14 +90,21 @@ class Facts:
             self._flushing = asyncio.ensure_future(self._flush())
 
     async def _flush(self) -> None:
-        await asyncio.sleep(FLUSH)
-        changed, self._changed = self._changed, set()
-        for key in changed:
-            if key in self._known:
-                try:
-                    await asyncio.to_thread(self._broker.notes.note, key, msgspec.json.encode(self._known[key]), LONGEST)
-                except RopewayError:
-                    self._changed.add(key)  # counters are not worth a failure
+        while self._changed:  # also by what comes while these are written
+            await asyncio.sleep(FLUSH)
+            changed, self._changed = self._changed, set()
+            for key in changed:
+                if key in self._known:
+                    await self._write(key)
+
+    async def _write(self, key: str) -> None:
+        lifetime = LIFETIMES.get(key.removeprefix(_HEAD).partition("/")[0])
+        try:
+            await asyncio.to_thread(self._broker.notes.note, key, msgspec.json.encode(self._known[key]), lifetime or LONGEST)
+        except RopewayError:
+            self._changed.add(key)  # counters are not worth a failure
+        if lifetime and key not in self._changed:
+            self._known.pop(key, None)  # the note is what ends
 
     async def _registered(self, worker: str) -> bool:
         """Here, or before this server began."""
@@ -93,6 +121,7 @@ class Facts:
         """Drop it; whether it was there."""
         key = f"{_HEAD}{kind}/{name}"
         here = self._known.pop(key, None) is not None
+        self._heard.pop(name, None)
         self._changed.discard(key)
         return await asyncio.to_thread(self._broker.notes.forget, key) or here
 

@@ -105,6 +105,9 @@ class Feeds:
                 item = coming.result()
             if stream in (streams := self._streams.get(queue, [])):
                 streams.remove(stream)
+            if not streams:
+                self._streams.pop(queue, None)
+                self._turn.pop(queue, None)
             if item is not None:
                 item.passed()
             while not stream.line.empty():
@@ -127,6 +130,8 @@ class Feeds:
                     await self._carry(queue, lent)
             except RopewayError:
                 await asyncio.sleep(1.0)  # switched off, or the store is away
+        if self._pumps.get(queue) is asyncio.current_task():
+            del self._pumps[queue]
 
     async def _carry(self, queue: str, lent: Lent) -> None:
         """To all, or to whose turn it is; done when one at least has written it, else it goes back."""

@@ -106,6 +106,7 @@ def doors(broker: Broker, facts: Facts, waiting: Waiting, feeds: Feeds) -> list[
                     return lents
             except Stopped:
                 stopped = True
+        await facts.alive(worker_of(call))
         state = "stopped" if stopped else "empty"
         return error("queue is closed" if stopped else "no job", 404, Ropeway_State=state)
 

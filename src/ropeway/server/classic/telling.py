@@ -41,7 +41,7 @@ def doors(broker: Broker, facts: Facts, waiting: Waiting) -> list[Door]:
     veil = Veil.of(broker)
 
     async def info(call: Call) -> Response:
-        counts, tally = (await broker.acounts([call.queue]))[call.queue], await facts.tally("counts", call.queue)
+        counts, tally = (await broker.acounts([call.queue]))[call.queue], await facts.look("counts", call.queue)
         held = len(await waiting.of(call.queue))
         row = {"queue_name": call.queue, "job_count": size(counts) - held, "job_failed": tally.failed, "job_processed": tally.processed}
         return said(row | {"job_pending": counts.running, "job_waiting": held})

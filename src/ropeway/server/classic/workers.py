@@ -40,10 +40,10 @@ def doors(facts: Facts) -> list[Door]:
         if name := given.get("worker_id"):
             if name not in names:
                 return error("no such worker", 404)
-            return said(_row(name, await facts.tally("worker", name)))
+            return said(_row(name, await facts.look("worker", name)))
         if queue := given.get("queue_name"):
-            own = [name for name in names if queue in (await facts.tally("worker", name)).queues]
-            tally = await facts.tally("counts", check_name(queue))
+            own = [name for name in names if queue in (await facts.look("worker", name)).queues]
+            tally = await facts.look("counts", check_name(queue))
             return said({"queue_name": queue, "workers_list": own, "processed": tally.processed, "failed": tally.failed})
         return said(names)
 
