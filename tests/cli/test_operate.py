@@ -193,3 +193,21 @@ def test_move_wants_one_direction(shell: Shell) -> None:
     assert shell("move", job_id, "--top", "--to", "x").code == 2
     assert shell("move", job_id, "--to", "../x").code == 2
     assert list(states(shell)) == [job_id]
+
+
+def test_a_queue_where_ids_are_asked_for_is_told_how_it_is_named(shell: Shell) -> None:
+    for verb in ("requeue", "delete", "cancel"):
+        answer = shell(verb, "mails", "--state", "dead")
+        assert answer.code == 2
+        assert "'mails' is no job id; a queue is named by --queue 'mails'" in answer.err
+
+
+def test_many_are_given_another_place_many_at_a_time(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.ok("put", "mails", "--lines", stdin=b"x\n" * 2500)
+    picks: list[int] = []
+    kind = type(shell.store)
+    pick = kind.pick
+    monkeypatch.setattr(kind, "pick", lambda store, queue, ids, *more: (picks.append(len(ids)), pick(store, queue, ids, *more))[1])
+    assert shell.ok("move", "--queue", "mails", "--priority", "70").row == {"moved": 2500}
+    assert picks == [1000, 1000, 500]
+    assert {row["priority"] for row in shell.ok("jobs", "mails", "--limit", "3000").rows} == {70}

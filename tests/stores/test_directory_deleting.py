@@ -1,15 +1,17 @@
-"""Jobs that an operator removes: those of a part together, whatever else the part holds, and the others stay where they were."""
+"""Jobs that an operator removes or takes: those of a part together, whatever else the part holds, and the others stay where they were."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ropeway.ids import IdMaker
 from ropeway.job import Job, State
 from ropeway.link import Link
-from ropeway.store import Ack, Query
+from ropeway.store import Ack, Entry, Handback, Query
 from ropeway.stores.directory.disk import Disk
 
 QUEUE = "q"
@@ -75,6 +77,35 @@ def test_some_of_each_part_and_the_others_stay_as_they_were(link: Link, monkeypa
         ([], set()) if delay else ([job for job in ids if job not in over], {1})
     )
     assert all(link.store.ack([Ack(one.receipt) for one in lent]))
+
+
+@pytest.mark.parametrize("delay", [0.0, 1e6])
+@pytest.mark.parametrize("every", [1, 2, 10])
+def test_a_pick_takes_those_of_a_part_together(link: Link, monkeypatch: pytest.MonkeyPatch, delay: float, every: int) -> None:
+    ids = [job for _ in range(20) for job in put(link, 50, delay)]
+    before = left(link)
+    wanted = ids[::every]
+    count = touches(monkeypatch)
+    lents = link.store.pick(QUEUE, [*reversed(wanted), link.new_id(), "no id"], 30.0, link.holder())
+    # names are listed for each part that is there; what is between two that were taken goes back by three touches
+    assert count[0] < (20 * 8 if every == 1 else len(wanted) * 4) + 400
+    monkeypatch.undo()
+    assert [lent and lent.job.id for lent in lents] == [*reversed(wanted), None, None]
+    held = {lent.job.id for lent in lents if lent}
+    assert [row for row in left(link) if row[0] not in held] == [row for row in before if row[0] not in held]
+    assert all(link.store.nack([Handback(lent.receipt, restore=True, priority=7) for lent in lents if lent]))
+    assert {entry.attempts for entry in link.store.browse(Query(queues=(QUEUE,), limit=None))} == {0}
+
+
+def test_a_pick_of_what_was_brought_from_another_store(link: Link) -> None:
+    """Its id tells a moment long ago, and the part that it is in may have another."""
+    old = [Entry(Job(IdMaker(lambda n=number: n * 10**15, os.urandom)(), QUEUE, b"x"), State.READY, 0.0) for number in range(1, 9)]
+    assert all(link.store.bring(old))
+    ids = [entry.job.id for entry in old]
+    assert [lent and lent.job.id for lent in link.store.pick(QUEUE, ids[2:6], 30.0, link.holder())] == ids[2:6]
+    assert [entry.job.id for entry in link.store.browse(Query(queues=(QUEUE,), states=frozenset({State.READY}), limit=None))] == ids[
+        :2
+    ] + ids[6:]
 
 
 def test_a_part_of_which_some_are_claimed(link: Link) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from .. import sweep
 from ..handle import Handle
-from ..ids import check_id
+from ..ids import check_id, is_id
 from ..job import WAITING, State
-from ..names import check_name
+from ..names import check_name, shown
 from ..operate import Operated
 from ..store import Entry, Handback, Query
-from ..sweep import Sweep
+from ..sweep import Sweep, by_queue
 from .looking import named_queues, pages, print_jobs, states_of
 from .params import named
 from .session import Session
@@ -106,9 +106,9 @@ def move(session: Session, which: Which, *, to: str | None, top: bool, priority:
         done = _to_queue(session, entries, to)
     else:
         if top:
-            stayed = [job_id for queue, ids in _by_queue(entries).items() for job_id in to_top(session, queue, ids)]
+            stayed = [job_id for queue, ids in by_queue(entries).items() for job_id in to_top(session, queue, ids)]
         else:
-            stayed = [entry.job.id for entry in entries if not _replace(session, entry, priority, delay)]
+            stayed = _replace(session, entries, priority, delay)
         done = len(entries) - len(stayed)
         refused |= dict.fromkeys(stayed, (CONFLICT, "does not wait any more"))
     _tell(session, "moved", done)
@@ -116,24 +116,23 @@ def move(session: Session, which: Which, *, to: str | None, top: bool, priority:
 
 
 def _to_queue(session: Session, entries: Sequence[Entry], to: str) -> int:
-    return sum(len(Operated(session.link, queue).move(ids, to)) for queue, ids in _by_queue(entries).items())
+    return sum(len(Operated(session.link, queue).move(ids, to)) for queue, ids in by_queue(entries).items())
 
 
-def _by_queue(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    by_queue: dict[str, list[str]] = {}
-    for entry in entries:
-        by_queue.setdefault(entry.job.queue, []).append(entry.job.id)
-    return by_queue
-
-
-def _replace(session: Session, entry: Entry, priority: int | None, delay: float | None) -> bool:
-    """Give the job another priority or moment: taken for an instant, and given back uncounted."""
-    store, now = session.store, session.link.clock.now()
-    lent = store.pick(entry.job.queue, (entry.job.id,), HOLD, session.link.holder())[0]
-    if lent is None:
-        return False
-    wait = max(0.0, entry.due - now) if delay is None else delay
-    return store.nack([Handback(lent.receipt, wait, restore=True, priority=priority)])[0]
+def _replace(session: Session, entries: Sequence[Entry], priority: int | None, delay: float | None) -> list[str]:
+    """Give these jobs another priority or moment: taken for an instant, many at a time, and given back uncounted. Those that could not be,
+    since they do not wait any more."""
+    store, stayed = session.store, list[str]()
+    for at in range(0, len(entries), sweep.BATCH):
+        some = {entry.job.id: entry for entry in entries[at : at + sweep.BATCH]}
+        for queue, ids in by_queue([*some.values()]).items():
+            lents = [lent for lent in store.pick(queue, ids, HOLD, session.link.holder()) if lent]
+            now = session.link.clock.now()
+            waits = [max(0.0, some[lent.job.id].due - now) if delay is None else delay for lent in lents]
+            backs = [Handback(lent.receipt, wait, restore=True, priority=priority) for lent, wait in zip(lents, waits, strict=True)]
+            done = {lent.job.id for lent, back in zip(lents, store.nack(backs) if backs else (), strict=True) if back}
+            stayed += [job_id for job_id in ids if job_id not in done]
+    return stayed
 
 
 def to_top(session: Session, queue: str, ids: Sequence[str]) -> list[str]:
@@ -159,6 +158,8 @@ def _query(session: Session, which: Which, name: str, states: frozenset[State]) 
     filters = ("queues", "states", "error", "text", "task", "key", "lane")
     if which["ids"]:
         if any(which[f] for f in filters):
+            if not_ids := [one for one in which["ids"] if one != "-" and not is_id(one)]:  # a queue, most likely
+                raise Failure(USAGE, f"{shown(not_ids[0])} is no job id; a queue is named by --queue {shown(not_ids[0])}; nothing was done")
             raise Failure(USAGE, f"{name} takes ids or a filter, not both; nothing was done")
         return Query(ids=tuple(check_id(i) for i in named(which["ids"], "id")), states=states, limit=None)
     if not any(which[f] for f in filters):

@@ -22,7 +22,6 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ...codec import Damaged, FutureFormat
@@ -131,9 +130,7 @@ class Lanes:
                 continue
             if not job.ttl or job.expires() > now:
                 continue
-            with closing(self.station.looking.find_waiting(job.id)) as found:
-                for seen, record in found:
-                    self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), record, 30.0, NOBODY, free=True)
+            self.station.operating.pick([job.id], 30.0, NOBODY, free=True)
             if self._used(lane).get(number) != used[number]:
                 return True
         return False

@@ -358,6 +358,17 @@ def is_cursor(text: str) -> bool:
     return _cursor(text) is not None
 
 
+def runs_of(records: Sequence[int]) -> list[list[int]]:
+    """Records in runs without a gap. What goes back to its old place may not take others in its middle: they are due at the same moment."""
+    runs: list[list[int]] = []
+    for record in sorted(records):
+        if runs and runs[-1][-1] + 1 == record:
+            runs[-1].append(record)
+        else:
+            runs.append([record])
+    return runs
+
+
 def receipt_of(queue: str, holder: str, part: Part) -> str:
     """What all receipts of one claimed part have in common; the record's number follows."""
     return f"{queue}/{holder}/{part.x}.{part.first:03}.{part.serial:x}."

@@ -10,6 +10,7 @@ A claim can outlive its own lease (the process was stopped in the middle): then 
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...codec import Damaged, FutureFormat
@@ -19,7 +20,7 @@ from ...job import Job
 from ...store import Holder, Lent
 from . import bodies, edits
 from .holders import RunFolder
-from .layout import Part, Staged, read_waiting, receipt_of
+from .layout import Part, Staged, read_waiting, receipt_of, runs_of
 from .tree import Prio, Slot
 
 if TYPE_CHECKING:
@@ -300,6 +301,26 @@ class Lending:
         out: list[Lent] = []
         self._lend(held, 1, before + lease, out)
         return out[0] if out else None
+
+    def pick_some(self, found: tuple[int, int, str, Part], records: Sequence[int], lease: float, holder: Holder) -> list[Lent]:
+        """Take several records of a waiting part, that need no places; the others go straight back, those between two of them together."""
+        prio, slot_fd, name, part = found
+        run = self.room.run("p" if holder.bound else "f", holder.name)
+        before = self.station.clock.boot()
+        held = self._take(prio, slot_fd, name, part, run, lease)
+        if held is None:
+            return []
+        self.station.tree.forget()
+        out: list[Lent] = []
+        self._lend(held, part.live(), before + lease, out)
+        wanted = set(records)
+        back = 0
+        for others in runs_of([record for record in held.part.open_records() if record not in wanted]):
+            rest = held.part.cut(others[0], others[-1] + 1).but(attempts=held.part.attempts - 1)
+            if self.station.settling.move_out(held, "n", rest, others):
+                back += len(others)
+        self.station.ring(back)  # who looked meanwhile saw none of them
+        return [lent for lent in out if int(lent.receipt.rpartition(".")[2]) in wanted]
 
     def _stay(self, prio: int, slot_fd: int, name: str, part: Part) -> str | None:
         """The places that a job needs to run, as its name will tell them; None when there is none."""

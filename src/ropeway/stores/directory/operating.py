@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...ids import is_id
+from ...ids import is_id, made_at
 from ...job import WAITING, Job, State
 from ...store import Ack, Handback, Holder, Lent, Limits, Query
 from . import keys
 from .disk import DIRECTORY
 from .layout import Part, read_held, receipt_of, stretch_of
+from .looking import NEAR, maybe, near
 
 if TYPE_CHECKING:
     from .station import Station
@@ -32,17 +34,52 @@ class Operating:
         self.station = station
         self.room = station.room
 
-    def pick(self, job_id: str, lease: float, holder: Holder, free: bool = False) -> Lent | None:
-        """`free`: not to run it, so whatever its lane and its queue say."""
-        if not is_id(job_id):
-            return None
+    def pick(self, ids: Sequence[str], lease: float, holder: Holder, free: bool = False) -> list[Lent | None]:
+        """Take those of these jobs that wait, one walk past the queue for all of them; None for the others. `free`: not to run them, so
+        whatever their lanes and the queue say.
+
+        First where their ids say that they were put; then everywhere, in parts of that time, and then in all, which those need that were
+        brought from another store. Again while that finds any: what a claim has split meanwhile has new names.
+        """
+        left = {job_id for job_id in ids if is_id(job_id)}
+        made = sorted(int(made_at(job_id) * 1e6) for job_id in left)
+        got: dict[str, Lent] = {}
         self.room.limits()
-        with self.room.lock, closing(self.station.looking.find_waiting(job_id)) as found:
-            for seen, record in found:
-                lent = self.station.lending.pick((seen.prio, seen.fd, seen.name, seen.part), record, lease, holder, free)
-                if lent is not None:
-                    return lent
-        return None
+        with self.room.lock:
+            for low, high in near(made):
+                got |= self._pick_between(low, high, left - got.keys(), [], lease, holder, free)
+            got |= self._pick_between(0, 1 << 62, left - got.keys(), made, lease, holder, free)
+            before = -1
+            while before < len(got) < len(left):
+                before = len(got)
+                got |= self._pick_between(0, 1 << 62, left - got.keys(), [], lease, holder, free)
+        return [got.pop(job_id, None) for job_id in ids]
+
+    def _pick_between(
+        self, low: int, high: int, left: set[str], made: list[int], lease: float, holder: Holder, free: bool
+    ) -> dict[str, Lent]:
+        """Those that are due in that stretch. `made`: only in parts that were put around one of these moments."""
+        got: dict[str, Lent] = {}
+        if not left:
+            return got
+        with closing(self.station.looking.waiting(low, high)) as walk:
+            for seen in walk:
+                if maybe(seen.part, left) and (not made or _around(int(made_at(seen.part.x) * 1e6), made)):
+                    records = self.station.looking.records(seen, left)
+                    for lent in self._pick_of(seen, records, lease, holder, free) if records else ():
+                        got[lent.job.id] = lent
+                        left.discard(lent.job.id)
+                    if not left:
+                        break
+        return got
+
+    def _pick_of(self, seen: Seen, records: list[int], lease: float, holder: Holder, free: bool) -> list[Lent]:
+        """These records of a part, together; one alone where each needs a place in a lane or in the queue."""
+        bounds, found = self.room.bounds, (seen.prio, seen.fd, seen.name, seen.part)
+        if len(records) > 1 and (free or not (seen.part.lane or (bounds is not None and bounds.limits.running))):
+            return self.station.lending.pick_some(found, records, lease, holder)
+        lent = self.station.lending.pick(found, records[0], lease, holder, free)
+        return [] if lent is None else [lent]
 
     def _take_all(self, found: Sequence[tuple[Job, Part]]) -> Iterator[list[Lent]]:
         """Take all of these that still wait, those of a part together: one walk past them, and a rename a part. What else is in the part
@@ -60,8 +97,8 @@ class Operating:
                             del left[lent.job.id]
                             ids.discard(lent.job.id)
                         yield lents
-        for job_id in left:
-            if (one := self.pick(job_id, LEASE, OPERATOR, free=True)) is not None:
+        for one in self.pick([*left], LEASE, OPERATOR, free=True) if left else ():
+            if one is not None:
                 yield [one]
 
     def _take(self, seen: Seen, ids: set[str]) -> list[Lent]:
@@ -197,6 +234,12 @@ class Operating:
 def place_of(part: Part) -> tuple[str, int, int]:
     """What stays the same of a part while it waits, whatever of it is settled."""
     return part.x, part.first, part.end
+
+
+def _around(moment: int, made: list[int]) -> bool:
+    """Whether one of these moments, in order, is near that one."""
+    at = bisect_left(made, moment - NEAR)
+    return at < len(made) and made[at] <= moment + NEAR
 
 
 def _of_one_part(lents: list[Lent]) -> tuple[str, list[int]]:

@@ -13,7 +13,7 @@ from ...events import Event
 from ...job import Attempt, Job, numbered
 from ...store import Ack, Handback
 from . import beside, bodies, edits, keys
-from .layout import Part, receipt_of
+from .layout import Part, receipt_of, runs_of
 from .receipts import Receipts
 
 if TYPE_CHECKING:
@@ -297,14 +297,3 @@ class Settling(Receipts):
             return [False] * len(records)
         finally:
             self._let_go(held)
-
-
-def runs_of(records: Sequence[int]) -> list[list[int]]:
-    """Records in runs without a gap. What goes back to its old place may not take others in its middle: they are due at the same moment."""
-    runs: list[list[int]] = []
-    for record in sorted(records):
-        if runs and runs[-1][-1] + 1 == record:
-            runs[-1].append(record)
-        else:
-            runs.append([record])
-    return runs

@@ -129,7 +129,7 @@ class DirectoryStore(Apart):
         station = self._hub.sound(queue)
         if station is None:
             return [None] * len(ids)
-        return [guarded(station.operating.pick, job_id, lease, holder) for job_id in ids]
+        return guarded(station.operating.pick, ids, lease, holder)
 
     # -- settling
 
