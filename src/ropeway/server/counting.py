@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..aio import facade
 from ..broker import Broker
-from ..history.tally import EACH, LATE, Tally
+from ..history.tally import EACH, LATE, Now, Tally
 from ..store import Lent
 from ..worker.fleet.notice import new_id
 
@@ -34,34 +34,38 @@ class Till:
         link = broker.link
         self.tally = Tally(link, f"{new_id()}-http")
         self._clock = link.clock
-        self._out: dict[str, Out] = {}
+        self._out: dict[str, tuple[str, str, float, float, str, int]] = {}  # by receipt, as Out has it: named, it costs four times as much
         self._timer: asyncio.TimerHandle | None = None
         facade(link).watch = self
         link.at_close.append(self.close)
 
     def lent(self, lents: Sequence[Lent]) -> None:
         """These go out."""
-        now, wall = self._clock.boot(), self._clock.now()
+        now, wall, out = self._clock.boot(), self._clock.now(), self._out
         for lent in lents:
             job = lent.job
-            self._out[lent.receipt] = Out(job.queue, job.task, now, max(0.0, wall - job.due), job.id, lent.attempt)
-        while len(self._out) > MOST:
-            del self._out[next(iter(self._out))]
+            waited = wall - job.due
+            out[lent.receipt] = (job.queue, job.task, now, waited if waited > 0.0 else 0.0, job.id, lent.attempt)
+        while len(out) > MOST:
+            del out[next(iter(out))]
 
     def settled(self, verb: str, what: Sequence[Any], answers: Sequence[bool]) -> None:
         """The store has answered. `verb`: ack (of Ack), nack and bury (of Handback), or another that settles nothing."""
         if verb not in ("ack", "nack", "bury") or not self._out:
             return
-        boot, tally, counted = self._clock.boot(), self.tally, False
+        boot, tally, known = self._clock.boot(), self.tally, self._out.pop
+        now: Now | None = None
+        queue = task = ""
         with tally.lock:
             for one, answer in zip(what, answers, strict=True):
-                out = self._out.pop(one.receipt, None)
+                out = known(one.receipt, None)
                 if out is None:
                     continue
-                if not counted:
-                    counted = True
+                if now is None:
                     tally.turn()
-                now = tally.cell(out.queue, out.task)
+                if now is None or out[0] != queue or out[1] != task:
+                    queue, task = out[0], out[1]
+                    now = tally.cell(queue, task)
                 if not answer:
                     now.lost += 1
                 elif verb == "ack":
@@ -73,14 +77,15 @@ class Till:
                     continue
                 else:
                     now.failed += 1
-                now.runs.append(boot - out.begun)
-                now.waits.append(out.waited)
-        if counted and self._timer is None:
+                now.runs.append(boot - out[2])
+                now.waits.append(out[3])
+        if now is not None and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(EACH + LATE, self._beat)
 
     def known(self, receipt: str) -> Out | None:
         """Whose claim this is, while it is out. From any thread."""
-        return self._out.get(receipt)
+        found = self._out.get(receipt)
+        return None if found is None else Out(*found)
 
     def _beat(self) -> None:
         self._timer = None

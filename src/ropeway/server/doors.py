@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from .grants import Grant, Role
@@ -60,7 +60,11 @@ class Call(Passed, Request):
 
 
 class Talk(Passed, WebSocket):
-    """A WebSocket that has passed the gate; not accepted yet."""
+    """A WebSocket that has passed the gate; not accepted yet. `whole` sends a message at once, where it can (sockets.Socket)."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.whole: Callable[[bytes], bool] = getattr(getattr(send, "__self__", None), "whole", lambda _: False)
 
 
 SOCKET = "WEBSOCKET"  # the method of a door for upgrades

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,13 +17,15 @@ from ..codec import encode_body
 from ..durations import seconds
 from ..errors import BadValue
 from ..job import Attempt
-from ..store import Ack, Handback, Lent
+from ..store import Ack, Handback
 from . import asking
 from .answers import said
 from .asking import BATCH
 from .doors import Call, Door
 from .grants import Role
+from .lents import rows
 from .problems import Refusal, problem
+from .sockets import Cycle
 from .stopping import Stopping
 
 LONGEST_POLL = 300.0  # seconds that one request may wait
@@ -78,7 +81,7 @@ def doors(broker: Broker, stopping: Stopping) -> list[Door]:
         lents = await patiently(call, side.claim(call.queue, limit, lease, wait, bound=False), stopping)
         if not lents:
             return Response(status_code=204)
-        return said([job_row(lent) for lent in lents])
+        return said(rows(lents))
 
     async def ack(call: Call) -> Response:
         given = await asking.json(call, Acks)
@@ -119,8 +122,7 @@ async def patiently(call: Call, asked: Coroutine[Any, Any, T], stopping: Stoppin
     It is awaited by the request's own task, which whoever ends the waiting cancels: an answer goes straight to who writes it."""
     task = asyncio.current_task()
     assert task is not None
-    leaving = asyncio.ensure_future(_gone(call))
-    ended = False
+    ended = gone = False
 
     def end(_: object = None) -> None:
         nonlocal ended
@@ -128,20 +130,44 @@ async def patiently(call: Call, asked: Coroutine[Any, Any, T], stopping: Stoppin
             ended = True
             task.cancel()
 
-    leaving.add_done_callback(end)
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        end()
+
     try:
-        with stopping.telling(end):
-            answer = await asked
+        with stopping.telling(end), leaving(call, leave):
+            return await asked
     except asyncio.CancelledError:
         if not ended or task.uncancel():  # somebody else has cancelled it
             raise
-        if leaving.done():
+        if gone:
             raise Refusal(400, "the client has gone; nothing stays claimed") from None
         return None
+
+
+@contextmanager
+def leaving(call: Call, leave: Callable[[], None]) -> Iterator[None]:
+    """Meanwhile `leave` is called when the client closes the connection; at once if it has done so already."""
+    cycle = getattr(call.receive, "__self__", None)
+    if isinstance(cycle, Cycle) and not cycle.more_body:  # one of ours, and nothing of the request is still to come
+        cycle.flow.resume_reading()  # a request behind it has stopped that, and then nobody would see the client leave
+        cycle.leaving = leave
+        late = asyncio.get_running_loop().call_soon(leave) if cycle.disconnected else None
+        try:
+            yield
+        finally:
+            cycle.leaving = None
+            if late is not None:
+                late.cancel()
+        return
+    watching = asyncio.ensure_future(_gone(call))
+    watching.add_done_callback(end := lambda _: leave())
+    try:
+        yield
     finally:
-        leaving.remove_done_callback(end)
-        leaving.cancel()
-    return answer
+        watching.remove_done_callback(end)
+        watching.cancel()
 
 
 async def _gone(call: Call) -> None:
@@ -161,12 +187,3 @@ def _answers(answers: list[bool]) -> Response:
         text = "no lease of these is valid any more: others may hold the jobs, or they have ended; nothing was changed"
         return problem(409, text, "LeaseLost", answers=answers)
     return said({"answers": answers})
-
-
-def job_row(lent: Lent) -> dict[str, Any]:
-    """A claimed job, as it is given out."""
-    job = lent.job
-    row = {"id": job.id, "queue": job.queue, "receipt": lent.receipt, "attempt": lent.attempt, "deaths": lent.deaths}
-    row |= {"headers": job.headers, "content_type": job.content_type, "key": job.key, "task": job.task, "priority": job.priority}
-    body = job.body if job.source is None else job.source.read()
-    return row | asking.raw_or_text(body, job.content_type)

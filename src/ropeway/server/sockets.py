@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import cast
 
 import uvicorn
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from .problems import problem_body
 
@@ -25,6 +27,7 @@ WINDOW = 10.0  # seconds over which that is judged
 CONNECTIONS = 4000  # at once
 SPARE = 256  # descriptors that are kept for the store
 LINGER = 2.0  # seconds that a refused connection gets to read why
+SHORT = 1400  # bytes of a message that fits into one packet
 LINGERING = 100  # such connections at once; others are closed at once
 
 
@@ -97,7 +100,10 @@ class Ignored(list[tuple[bytes, bytes]]):
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer. What is whole when it is made goes out in one piece, without a walk through each of its headers."""
+    """One request and its answer. What is whole when it is made goes out in one piece, without a walk through each of its headers.
+    `leaving` is called when its client goes before that."""
+
+    leaving: Callable[[], None] | None = None
 
     def whole(self, status: int, lines: bytes, body: bytes) -> bool:
         """Answer with this. `lines`: headers as they travel, its length among them, checked by whoever made them. False when it has to be
@@ -154,6 +160,8 @@ class Http(HttpToolsProtocol):
             if not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                if isinstance(cycle, Cycle) and cycle.leaving is not None:
+                    cycle.leaving()
 
     def data_received(self, data: bytes) -> None:
         if self.refused:
@@ -236,6 +244,21 @@ class Socket(WebSocketsSansIOProtocol):
 
     crowd: Crowd | None = None
     address = ""
+
+    def whole(self, text: bytes) -> bool:
+        """Send this as one message. False when it has to be said the usual way: nothing was written then. A short one goes as it is, even
+        where both sides know how to compress: it would cost more time than it saves bytes."""
+        size = len(text)
+        if self.close_sent or self.disconnected or not self.writable.is_set() or self.conn.state is not State.OPEN:
+            return False
+        if size < 126:
+            head = b"\x81%c" % size
+        elif size < SHORT:
+            head = b"\x81\x7e" + size.to_bytes(2, "big")
+        else:
+            return False
+        self.transport.write(head + text)
+        return True
 
     def take_over(self, http: Http) -> None:
         """It is the connection that was `http`, and counts as that."""

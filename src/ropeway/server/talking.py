@@ -41,7 +41,8 @@ from .asking import BATCH
 from .doors import SOCKET, Door, Talk
 from .grants import Role
 from .lasting import ALIVE, NO_LONGER
-from .lending import LONGEST_POLL, SHORTEST_LEASE, job_row
+from .lending import LONGEST_POLL, SHORTEST_LEASE
+from .lents import rows
 from .news import Client, News
 from .problems import FAULT, Refusal, problem_of
 from .stopping import Stopping
@@ -239,7 +240,7 @@ class Conversation:
             raise BadValue(f"a lease is at least {SHORTEST_LEASE:g} s, a wait at most {LONGEST_POLL:g} s; nothing was claimed")
         lents = await self._side.claim(message.queue, message.limit, lease, wait, bound=False)
         self._held.update(dict.fromkeys(lent.receipt for lent in lents))
-        return {"jobs": [job_row(lent) for lent in lents]}
+        return {"jobs": rows(lents)}
 
     async def _settle(self, message: Message) -> list[bool]:
         if message.op == "extend":
@@ -263,9 +264,12 @@ class Conversation:
             raise Refusal(403, f"this token has no right to {role}{f' on {shown(queue)}' if queue else ''}; nothing was done")
 
     async def _say(self, value: dict[str, Any]) -> None:
+        text = _encode(value)
+        if self._talk.whole(text):
+            return
         async with self._sending:
             try:
-                await self._talk.send_text(_encode(value).decode())
+                await self._talk.send_text(text.decode())
             except (RuntimeError, WebSocketDisconnect):
                 return  # it has ended: what was claimed goes back
 
