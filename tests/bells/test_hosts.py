@@ -83,7 +83,7 @@ def test_a_put_on_one_host_wakes_a_worker_on_the_other(hosts: tuple[Host, Host],
     print(f"started after {waited * 1000:.1f} ms")
     assert received(here) == (0 if "::" in bell else 1)
     assert received(there) == 0  # nobody is answered
-    assert waited < 0.1 + 0.4  # 0.1 is what is promised; the rest is for a putter that starts up on a busy machine
+    assert waited < 10, "that was the poll, not the bell"
 
 
 def test_the_way_out_tells_the_address(hosts: tuple[Host, Host], start: Start, board: FileBoard) -> None:
@@ -111,7 +111,7 @@ def test_who_stays_on_its_host_rings_no_other(hosts: tuple[Host, Host], start: S
     assert worker.address() == f"{here.v4}:4711"
     when, left = put(start, there, board, bell)
     assert left == 1
-    assert worker.took() - when < SHORT + 0.5
+    assert worker.took() - when < LONG / 10
     assert received(here) == 0
 
 
@@ -133,7 +133,7 @@ def test_every_datagram_dropped(hosts: tuple[Host, Host], start: Start, board: F
     worker.address()
     when, left = put(start, there, board, FAR)
     assert left == 0  # rung, as far as the putter knows
-    assert worker.took() - when < SHORT + 0.5
+    assert worker.took() - when < LONG / 10
     assert received(here) == 0
 
 
@@ -143,7 +143,7 @@ def test_another_secret_wakes_nobody(hosts: tuple[Host, Host], start: Start, boa
     worker.address()
     when, left = put(start, there, board, f"{FAR} another{SECRET}")
     assert left == 0
-    assert worker.took() - when < SHORT + 0.5
+    assert worker.took() - when < LONG / 10
 
 
 @pytest.mark.parametrize("address", ["10.77.0.255:9", "255.255.255.255:9", "224.0.0.1:9"])

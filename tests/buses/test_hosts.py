@@ -56,7 +56,7 @@ def test_a_host_that_swallows_everything_holds_up_nobody(hosts: tuple[Host, Host
     swallow(here, there)
     began = time.monotonic()
     publisher = run(here, "publish", *(str(number) for number in range(50)))
-    assert float(line(publisher)) < 5, "to publish is to wait for nobody"
+    assert float(line(publisher)) < 20, "to publish is to wait for nobody"
     assert [line(near) for _ in range(50)] == [str(number) for number in range(50)]
     assert publisher.wait(30) == 0
     assert time.monotonic() - began < 30

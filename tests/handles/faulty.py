@@ -75,7 +75,7 @@ def faulty(url: str = "memory:", clock: Clock = SYSTEM) -> tuple[Link, Faulty]:
 
 async def until(true: Callable[[], object]) -> None:
     """Give the loop turns until it is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.001)
 

@@ -58,7 +58,7 @@ def test_a_waiting_claim_does_not_occupy_the_writer(pair: tuple[Mails, Faulty]) 
             await other.aput(n)
         assert not waiting.done()
         await mails.aput("now")
-        claim = await asyncio.wait_for(waiting, 5)
+        claim = await asyncio.wait_for(waiting, 60)
         assert claim is not None
         assert claim.data == "now"
 
@@ -120,9 +120,9 @@ def test_a_newcomer_is_looked_after_while_others_wait(pair: tuple[Mails, Faulty]
         await asyncio.sleep(0.02)
         loop = asyncio.get_running_loop()
         before = loop.time()
-        for _ in range(5):
+        for _ in range(100):
             assert await other.aclaim() is None
-        assert loop.time() - before < 2  # not one longest wait, of half a second, each
+        assert loop.time() - before < 40  # not one longest wait, of half a second, each
         waiting.cancel()
 
     asyncio.run(main())
@@ -275,7 +275,7 @@ def test_a_stopped_queue_says_so_to_its_own(pair: tuple[Mails, Faulty]) -> None:
         with pytest.raises(Stopped, match="deploy"):
             await mails.aclaim(timeout=20)
         await other.aput(1)
-        assert await asyncio.wait_for(patient, 5)
+        assert await asyncio.wait_for(patient, 60)
         with pytest.raises(Stopped):
             async for _ in mails.aclaims(idle=0.05):
                 pytest.fail("a paused queue gave a job")

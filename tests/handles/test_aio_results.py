@@ -33,7 +33,7 @@ def link(url: str) -> Iterator[Link]:
 def test_results_are_awaited(mails: Mails) -> None:
     async def main() -> None:
         handles = await mails.aput_many(range(20), keep=60)
-        results = [asyncio.create_task(handle.aresult(10)) for handle in handles]
+        results = [asyncio.create_task(handle.aresult(60)) for handle in handles]
         async for claim in mails.aclaims(idle=0, batch=20):
             if claim.data == 7:
                 await claim.abury("seven")
@@ -54,7 +54,7 @@ def test_many_who_wait_share_one_poll() -> None:
 
     async def main() -> None:
         handles = await mails.aput_many(range(200), keep=60)
-        results = [asyncio.create_task(handle.aresult(10)) for handle in handles]
+        results = [asyncio.create_task(handle.aresult(60)) for handle in handles]
         await until(lambda: 200 in store.groups("browse"))
         async for claim in mails.aclaims(idle=0, batch=200):
             await claim.aack(1)
@@ -77,7 +77,7 @@ def test_a_result_that_is_late(mails: Mails) -> None:
         claim = await mails.aclaim()
         assert claim is not None
         await claim.aack("late")
-        assert await handle.aresult(5) == "late"
+        assert await handle.aresult(60) == "late"
 
     asyncio.run(main())
 
@@ -105,7 +105,7 @@ def test_a_poll_that_fails_says_so() -> None:
 
         store.before = fail
         with pytest.raises(RuntimeError, match="disk"):
-            await handle.aresult(5)
+            await handle.aresult(60)
 
     asyncio.run(main())
     link.close()

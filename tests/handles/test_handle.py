@@ -100,7 +100,7 @@ def test_the_result_is_awaited_over_threads(link: Link) -> None:
     link.clock.until_asleep()  # type: ignore[attr-defined]
     (queue.claim() or pytest.fail("no claim")).ack("late")
     link.clock.advance(1)  # type: ignore[attr-defined]
-    waiter.join(10)
+    waiter.join(60)
     assert got == ["late"]
 
 

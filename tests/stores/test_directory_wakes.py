@@ -69,7 +69,7 @@ def test_a_put_that_is_due_spares_the_look(store: Any, monkeypatch: pytest.Monke
     thread, answers = asleep(store, lambda: store.wait(("q",), 10.0))
     before = len(looks)
     store.put([Job(Link("memory:").new_id(), "q")])
-    thread.join(5)
+    thread.join(60)
     assert (answers, len(looks)) == ([True], before)
     assert len(store.claim(("q",), 5, 30.0, ME)) == 1
 
@@ -80,7 +80,7 @@ def test_a_delayed_put_is_looked_at_and_slept_on(store: Any, monkeypatch: pytest
     thread, answers = asleep(store, lambda: store.wait(("q",), 10.0))
     before = len(looks)
     store.put([Job(Link("memory:").new_id(), "q", delay=0.4)])
-    thread.join(5)
+    thread.join(60)
     assert answers == [True]
     assert len(looks) > before
     assert time.monotonic() - began >= 0.4
@@ -90,7 +90,7 @@ def test_of_a_queue_switched_off_no_ring_is_believed(store: Any) -> None:
     store.pause(("q",), claim=True, reason="no")
     thread, answers = asleep(store, lambda: store.wait(("q",), 0.5))
     store.put([Job(Link("memory:").new_id(), "q")])
-    thread.join(5)
+    thread.join(60)
     assert answers == [False]
 
 

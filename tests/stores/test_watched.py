@@ -144,7 +144,7 @@ class TestWatched(StoreContract):
 
 
 def test_it_costs_little() -> None:
-    """Under 1.5 microseconds a call on an idle machine; here only that it is of that order, on a busy one."""
+    """Under 1.5 microseconds a call where one that does nothing takes 0.1; here only that it is of that order."""
 
     class Null:
         def put(self, jobs: list[Job]) -> list[bool]:
@@ -166,5 +166,5 @@ def test_it_costs_little() -> None:
             best = min(best, time.perf_counter() - begun)
         return best / 500
 
-    assert cost(lambda: watched.put(jobs)) - cost(lambda: bare.put(jobs)) < 5e-6
-    assert cost(lambda: watched.ack(acks)) - cost(lambda: bare.ack(acks)) < 5e-6
+    assert cost(lambda: watched.put(jobs)) < 50 * cost(lambda: bare.put(jobs))
+    assert cost(lambda: watched.ack(acks)) < 50 * cost(lambda: bare.ack(acks))

@@ -194,18 +194,18 @@ def test_the_timeout_kills_the_whole_group(memory: Link, tmp_path: Path) -> None
     out = tmp_path / "pid"
     began = time.monotonic()
     work(memory, ["sh", "-c", f"trap '' TERM; sleep 60 & echo $! > {out}; wait"], timeout=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     entry = only(memory)
     assert (entry.state, entry.error, entry.history[-1].outcome) == (State.DEAD, "timed out after 500ms", "timeout")
-    until(lambda: not alive(int(out.read_text())), 5)
+    until(lambda: not alive(int(out.read_text())))
 
 
 def test_a_grandchild_that_holds_the_output_does_not_hold_the_job(memory: Link, tmp_path: Path) -> None:
     Queue[Any](memory, "q").put("x")
     out = tmp_path / "pid"
     began = time.monotonic()
-    assert work(memory, ["sh", "-c", f"sleep 30 & echo $! > {out}"]).counters.done == 1
-    assert time.monotonic() - began < 5
+    assert work(memory, ["sh", "-c", f"sleep 60 & echo $! > {out}"]).counters.done == 1
+    assert time.monotonic() - began < 30
     os.kill(int(out.read_text()), 9)
 
 
@@ -219,7 +219,7 @@ def test_a_stop_ends_the_command_after_the_grace_and_gives_back(memory: Link, tm
     began = time.monotonic()
     running.worker.stop()
     assert running.end() == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert not alive(int(out.read_text()))
     entry = handle.entry()
     assert entry is not None
@@ -242,14 +242,14 @@ def test_a_lost_lease_ends_the_command(memory: Link, start: Start) -> None:
     until(lambda: run.stop)
     assert memory.store.ack([Ack(run.lent.receipt)]) == [True]
     running.worker._keeper.tick()
-    until(lambda: running.worker.counters.lost == 1, 5)
+    until(lambda: running.worker.counters.lost == 1)
 
 
-def test_jobs_run_side_by_side(memory: Link) -> None:
+def test_jobs_run_side_by_side(memory: Link, tmp_path: Path) -> None:
+    """Each ends once all four have begun."""
     Queue[Any](memory, "q").put_many(["x"] * 4)
-    began = time.monotonic()
-    assert work(memory, ["sleep", "0.5"], concurrency=4).counters.done == 4
-    assert time.monotonic() - began < 1.5
+    meet = f"echo >> {tmp_path}/begun; until [ $(wc -l < {tmp_path}/begun) -ge 4 ]; do sleep 0.02; done"
+    assert work(memory, ["sh", "-c", meet], concurrency=4, timeout=60).counters.done == 4
 
 
 WRONG: list[tuple[list[str], dict[str, Any], type[Exception]]] = [

@@ -66,7 +66,7 @@ def test_after_the_grace_what_runs_goes_back_uncounted(link: Link, tasks: Tasks,
     @tasks.task
     def thread() -> None:
         begun.append("thread")
-        hold.wait(20)
+        hold.wait(60)
 
     handles = [coroutine.put(), thread.put()]
     running = start(link, tasks, ["default"], grace=0.1)
@@ -75,7 +75,7 @@ def test_after_the_grace_what_runs_goes_back_uncounted(link: Link, tasks: Tasks,
     running.worker.stop()
     assert running.end() == 0
     hold.set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
     assert cleaned.is_set(), "a coroutine is cancelled"
     entries = [handle.entry() for handle in handles]
     assert [(entry.state in (State.READY, State.DELAYED), entry.attempts) for entry in entries if entry] == [(True, 0)] * 2
@@ -91,7 +91,7 @@ def test_a_second_stop_is_at_once(link: Link, tasks: Tasks, start: Start) -> Non
     @tasks.task
     def thread() -> None:
         begun.set()
-        hold.wait(20)
+        hold.wait(60)
 
     handle = thread.put()
     running = start(link, tasks, ["default"], grace=60)

@@ -58,7 +58,7 @@ def test_every_run_given_is_taken_once_and_no_slot_sleeps_through_it() -> None:
     finally:
         hand.close(len(slots))
         for thread in slots:
-            thread.join(5)
+            thread.join(60)
         sys.setswitchinterval(interval)
     assert sorted(taken) == list(range(given))
     assert not any(thread.is_alive() for thread in slots)
@@ -92,7 +92,7 @@ def test_every_report_wakes_the_ferry() -> None:
         for n in range(ROUNDS):
             inbox.report(cast("Run", SimpleNamespace(caller=None)))
             assert answered.acquire(timeout=40), f"a report was not seen: {n}"
-        thread.join(5)
+        thread.join(60)
     finally:
         sys.setswitchinterval(interval)
     assert not thread.is_alive()
@@ -116,7 +116,7 @@ def test_the_last_slot_to_find_nothing_says_so() -> None:
         time.sleep(0.001)
     assert hand.idle == 1
     hand.close(1)
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -125,8 +125,8 @@ def test_ringing_twice_is_ringing_once_and_never_lost() -> None:
     inbox.ring()
     inbox.ring()
     start = time.monotonic()
-    inbox.sleep(5.0)
-    assert time.monotonic() - start < 1
+    inbox.sleep(60.0)
+    assert time.monotonic() - start < 30
     start = time.monotonic()
     inbox.sleep(0.01)
     assert time.monotonic() - start >= 0.009
@@ -147,7 +147,7 @@ def test_a_sleep_in_the_store_is_woken_by_the_store() -> None:
     thread.start()
     assert inside.wait(40)
     inbox.report(cast("Run", SimpleNamespace(caller=None)))
-    thread.join(5)
+    thread.join(60)
     assert answers == [False]
     assert not inbox.sleep_in(lambda: True, woken.set)  # an outcome is there: no sleep at all
     inbox.outcomes.clear()

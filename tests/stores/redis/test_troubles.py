@@ -42,7 +42,7 @@ def test_restarted_between_two_calls_nobody_notices(serve: Serve, opened: Opener
     assert store.put([make(body=b"1")]) == [True]
     server.stop()
     server.start()
-    deadline = time.monotonic() + 10  # a connection that has just answered is not looked at: its first call may fail, and is repeated
+    deadline = time.monotonic() + 60  # a connection that has just answered is not looked at: its first call may fail, and is repeated
     while True:
         try:
             assert store.put([make(body=b"2")]) == [True]
@@ -175,10 +175,10 @@ def test_a_silent_server_is_given_up_within_the_timeout(serve: Serve, opened: Op
             begun = time.monotonic()
             with pytest.raises(StoreError, match=r"in time|[Tt]imeout|timed out"):
                 store.put([make()])
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 20
     finally:
         os.kill(server.pid, signal.SIGCONT)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             assert store.put([make()]) == [True]
@@ -278,7 +278,7 @@ def test_a_user_with_few_rights(serve: Serve, opened: Opener) -> None:
     lent = store.claim(["q"], 1, 30.0, HOLDER)
     begun = time.monotonic()
     assert store.wait(["q"], 0.2) is False
-    assert 0.15 < time.monotonic() - begun < 5
+    assert 0.15 < time.monotonic() - begun < 20
     assert any("listen" in finding.text for finding in store.check())
     assert store.ack([Ack(lent[0].receipt)]) == [True]
     with server.client() as client:

@@ -16,7 +16,7 @@ import ropeway
 
 from .test_join_kill import connected, place  # noqa: F401 - a fixture
 
-SOON = 0.1
+SOON = 2.0  # seconds, where the poll is a minute
 
 
 class Sleeper(threading.Thread):

@@ -114,8 +114,8 @@ def test_a_job_starts_at_once_though_the_poll_is_a_minute(place: Place, opened: 
         latencies.append(worker.started[number] - committed)
     worker.join(20)
     print(f"median {median(latencies) * 1000:.1f} ms, worst {max(latencies) * 1000:.1f} ms of {TIMES}")
-    assert max(latencies) < 5
-    assert median(latencies) < 0.5
+    assert max(latencies) < 25
+    assert median(latencies) < 2
 
 
 def test_who_sleeps_for_long_is_announced_anew(place: Place, opened: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch) -> None:

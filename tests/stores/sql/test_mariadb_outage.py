@@ -28,7 +28,7 @@ from ropeway.testing.proof.told import Told
 from .mariadb import connected
 from .proxy import Cable
 
-pytestmark = [pytest.mark.service("mariadb"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.service("mariadb"), pytest.mark.timeout(180)]
 
 HOLDER = Holder("host:1:outage", bound=False)
 LEASE = 2.0
@@ -194,7 +194,7 @@ def test_puts_fail_in_time_while_it_is_away(server: servers.Server, store: Store
             begun = time.monotonic()
             with pytest.raises(StoreError) as told:
                 store.put(made(1))
-            assert time.monotonic() - begun < 11
+            assert time.monotonic() - begun < 40
         assert told.value.definite
     finally:
         server.start()
@@ -211,7 +211,7 @@ def test_a_server_that_hangs_is_given_up_in_time(server: servers.Server, prefix:
         with pytest.raises(StoreError, match="the same call may be repeated") as told:
             store.put(jobs)
         assert not told.value.definite, "it may be done when the server goes on"
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 30
     finally:
         os.kill(server.pid, signal.SIGCONT)
     until(lambda: store.put(jobs) == [True])
@@ -258,7 +258,7 @@ def test_a_lock_that_is_not_to_be_had_is_told_in_time(server: servers.Server, pr
         with pytest.raises(StoreError, match="nothing was done") as told:
             store.put(jobs)
         assert told.value.definite
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 30
         connection.cursor().execute("unlock tables")
         connection.cursor().execute("rollback")
     connection.close()

@@ -110,7 +110,7 @@ def test_who_is_stopped_in_his_turn_is_borne_as_long_as_the_timeout_says(tmp_pat
         with pytest.raises(StoreError, match=r"others held what this needed.*nothing was done") as told:
             store.put(job)
         assert told.value.definite
-        assert 0.9 < time.monotonic() - begun < 5
+        assert 0.9 < time.monotonic() - begun < 30
         assert store.counts(["q"])["q"].ready == 1, "who only looks waits for nobody"
     finally:
         end(holder)
@@ -145,7 +145,7 @@ def test_who_is_killed_in_his_turn_frees_it_at_once(tmp_path: Path) -> None:
         end(holder)
         begun = time.monotonic()
         assert store.put(made()) == [True]
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
     assert store.counts(["q"])["q"].ready == 4, "what was not committed is not there"
     store.close()
 
@@ -163,7 +163,7 @@ def test_who_writes_without_a_turn_is_waited_for(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nothing was done") as told:
         store.put(made())
     assert told.value.definite
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     other.execute("rollback")
     assert store.put(made()) == [True]
     other.close()

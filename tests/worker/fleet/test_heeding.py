@@ -42,7 +42,7 @@ with Signals(lambda: stops.append(1), {signal.SIGUSR1: lambda: stops.append(2)})
         assert time.monotonic() < end
         time.sleep(0.01)
     began = time.monotonic()
-assert time.monotonic() - began < 4, "a child that lives on holds nothing up"
+assert time.monotonic() - began < 30, "a child that lives on holds nothing up"
 assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)) == before
 assert (stops, signals.seen, signal.set_wakeup_fd(-1)) == ([2], 0, -1)
 os.kill(left, signal.SIGKILL)

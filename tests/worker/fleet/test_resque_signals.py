@@ -82,12 +82,11 @@ def test_usr2_pauses_and_cont_resumes(site: Site) -> None:
 def test_ttin_and_ttou_are_a_slot_more_and_a_slot_less(site: Site) -> None:
     worker = site.work(concurrency=1)
     until(lambda: workers(site.link))
-    site.task("sleep").map([1.0] * 2)
+    site.task("sleep").map([4.0] * 2)
     until(lambda: len(site.lines("begin")) == 1)
     worker.send_signal(signal.SIGTTIN)
     until(lambda: len(site.lines("begin")) == 2)
-    first, second = (float(line[0]) for line in site.lines("begin"))
-    assert second - first < 0.9, "beside the first, not after it"
+    assert not site.lines("end"), "beside the first, not after it"
     worker.send_signal(signal.SIGTTOU)
     until(lambda: workers(site.link)[0].seen.slots == 1)
     worker.send_signal(signal.SIGTTOU)
