@@ -24,6 +24,8 @@ from ropeway.worker import Worker
 from .conftest import LONG, until
 from .functions import Missing
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Worker]
 
 

@@ -29,7 +29,7 @@ from .conftest import LONG, until
 from .test_calling import task
 from .test_settling import HEADERS, Bench
 
-pytestmark = pytest.mark.skipif(not here(0), reason="this system has no abstract unix sockets")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not here(0), reason="this system has no abstract unix sockets")]
 
 Serve = Callable[..., Any]
 

@@ -21,6 +21,8 @@ from .conftest import until
 from .functions import register
 from .test_calling import task
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parent
 PATIENCE = 120.0  # a dead worker is seen in two seconds, on a machine that has nothing else to do
 

@@ -15,6 +15,8 @@ import pytest
 import servers
 from ropeway.testing.kill import Plan, run, shown
 
+pytestmark = pytest.mark.slow
+
 JOBS = int(os.environ.get("ROPEWAY_KILL_JOBS", "2000"))
 PROCESSES = int(os.environ.get("ROPEWAY_KILL_PROCESSES", "10"))
 ENGINES = {"dir": "dir:{}/spool", "dir os": "dir:{}/spool?durability=os"}

@@ -16,7 +16,7 @@ from ropeway.testing.proof.steps import Ground, scenario
 from ropeway.testing.proof.trace import record
 
 HUNG = 500  # seconds: only what hangs takes as long, on a busy machine too
-pytestmark = pytest.mark.timeout(HUNG + 20)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(HUNG + 20)]
 # part: amount. Together well under ninety seconds.
 SMALL = {
     "steps": 24,

@@ -20,6 +20,8 @@ from ropeway.store import Feature, Query
 from ropeway.testing.clock import FakeClock
 from ropeway.worker.planter import Planter
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400.0
 
 

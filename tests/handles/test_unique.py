@@ -22,6 +22,8 @@ from ropeway.tasks import Tasks
 from ropeway.testing.clock import FakeClock
 from ropeway.unique import HEADER, MARK, kept
 
+pytestmark = pytest.mark.slow
+
 SLACK = 0.1
 
 

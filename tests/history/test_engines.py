@@ -17,6 +17,8 @@ from ropeway.history.reading import HistoryRow
 from ropeway.link import Link
 from ropeway.retry import Retry
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("busy.py")
 
 

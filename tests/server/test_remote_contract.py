@@ -15,6 +15,8 @@ from ropeway.testing.contract import Open, StoreContract
 
 from .inside import Inside
 
+pytestmark = pytest.mark.slow
+
 
 def _open(store: str) -> Iterator[Open]:
     """Opens stores of a server that is started by the first of them, on its clock."""

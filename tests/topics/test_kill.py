@@ -18,6 +18,8 @@ from ropeway.ids import made_at
 
 from .conftest import LONG, until
 
+pytestmark = pytest.mark.slow
+
 KILLS = 5
 
 

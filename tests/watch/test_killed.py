@@ -26,6 +26,8 @@ from ropeway.watch import handing
 
 from .yard import QUEUE, Yard
 
+pytestmark = pytest.mark.slow
+
 
 class Died(BaseException):
     """Where the process ends."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Measured 1.5 to 2.2, and 4 to 5 with processes. A busy machine doubles what threads cost.
 RATIOS = {"thread": 3.0, "async": 4.5, "process": 9.0, "batches": 3.0}
 

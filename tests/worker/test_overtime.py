@@ -22,6 +22,8 @@ from ropeway.tasks import Tasks, current_claim
 from .conftest import Running, until
 from .fakes import faulty_link
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Running]
 FAST = Retry(3, base=0.01)
 

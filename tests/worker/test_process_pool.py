@@ -26,6 +26,8 @@ from ropeway.worker import Worker
 from . import workshop
 from .conftest import Running, until
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Running]
 
 

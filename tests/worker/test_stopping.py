@@ -21,6 +21,8 @@ from ropeway.queue import Queue
 from . import workshop
 from .conftest import until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CASES = [("thread", "gated"), ("thread", "agated"), ("async", "agated"), ("async", "gated"), ("process", "gated"), ("process", "agated")]
 LIMIT = 60.0

@@ -19,6 +19,8 @@ from ropeway.testing.contract.harness import HOLDER
 from .conftest import Opener, Serve, make
 from .servers import Server
 
+pytestmark = pytest.mark.slow
+
 
 def announced(server: Server, queue: str = "q") -> int:
     with server.client() as client:

@@ -23,6 +23,8 @@ from ropeway.testing.contract.topics import Notebook
 from .conftest import Opener, Serve, make
 from .servers import Server, namespace
 
+pytestmark = pytest.mark.slow
+
 NODES = 3
 new_id = IdMaker(time.time_ns, os.urandom)
 

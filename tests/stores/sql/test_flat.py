@@ -18,7 +18,7 @@ from ropeway.stores import open_store
 
 from .mariadb import Place, connected
 
-pytestmark = pytest.mark.timeout(180 if "ROPEWAY_FLAT" not in os.environ else 1800)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 if "ROPEWAY_FLAT" not in os.environ else 1800)]
 
 HOLDER = Holder("host:1:flat", bound=False)
 MANY = int(os.environ.get("ROPEWAY_FLAT", "100000"))

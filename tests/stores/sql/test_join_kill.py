@@ -21,6 +21,8 @@ import ropeway
 
 from .callers import mysql_parts
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("begun", "effect", "put", "acked", "committed")
 
 PROGRAM = """

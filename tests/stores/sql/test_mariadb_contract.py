@@ -12,6 +12,8 @@ from ropeway.testing.contract import Caller, Open, StoreContract
 from .callers import by_pymysql
 from .mariadb import Place, place  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.service("mariadb")
 class TestMariadb(StoreContract):

@@ -12,6 +12,8 @@ from ropeway.testing.contract import Caller, Open, StoreContract
 from .callers import by_psycopg
 from .postgres import Place
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[list[Place]]:

@@ -16,6 +16,8 @@ from engines import engines, place
 
 from ..conftest import until
 
+pytestmark = pytest.mark.slow
+
 SHOP = """
 import os, time
 import ropeway

@@ -14,6 +14,8 @@ import pytest
 
 from ..conftest import until
 
+pytestmark = pytest.mark.slow
+
 PRETEND = str(Path(__file__).with_name("pretend.py"))
 RUN = """
 import sys
