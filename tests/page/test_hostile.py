@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from server.conftest import Server
 
 from .conftest import HOSTILE, put, until, url_of
 
+TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
 
 def _clean(page: Any) -> None:
     assert page.locator("main img, main script, main iframe, main object").count() == 0
     assert page.evaluate("window.pwned === undefined")
+    assert not TURNS.search(page.locator("main").inner_text()), "a text turns the direction of what stands beside it"
     assert page.evaluate("[...document.querySelectorAll('main a')].every(a => /^https?:$/.test(a.protocol))")
 
 

@@ -88,4 +88,4 @@ def _served(queue: str, workers: Sequence[Notice]) -> bool:
 
 
 def _jobs(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,7 +1,7 @@
 // The page: which view an address means, the header, the keys, and signing in.
 
-import { api, keep, may, me, onRefused, token } from "./api.js";
-import { BASE, ago, el, fill, inside, say, write } from "./dom.js";
+import { ahead, api, keep, may, me, onRefused, token } from "./api.js";
+import { BASE, ago, el, exact, fill, inside, say, write } from "./dom.js";
 import { awake, halt, restart, start } from "./live.js";
 
 const named = (text) => {
@@ -12,12 +12,12 @@ const named = (text) => {
   }
 };
 
-// Each view is loaded when it is first wanted. A view answers { at, stop }.
+// Each view is loaded when it is first wanted. A view answers { at, stop }; `asks` of its module says what it will ask first.
 const ROUTES = [
   [/^\/$/, "overview", (view) => view.overviewPage()],
   [/^\/queues$/, "queues", (view) => view.queueTable()],
   [/^\/queues\/([^/]+)$/, "queue", (view, name) => view.queuePage(name)],
-  [/^\/jobs$/, "jobs", (view) => view.jobsPage(new URLSearchParams(location.search))],
+  [/^\/jobs$/, "jobs", (view) => view.jobsPage()],
   [/^\/jobs\/([^/]+)$/, "job", (view, id) => view.jobPage(id)],
   [/^\/failures$/, "failures", (view) => view.failuresPage(new URLSearchParams(location.search))],
   [/^\/failures\/([^/]+)$/, "failures", (view, name) => view.failurePage(name)],
@@ -38,12 +38,13 @@ let turn = 0;
 function routed() {
   const path = location.pathname.slice(BASE.length) || "/";
   const route = ROUTES.find(([pattern]) => pattern.test(path));
-  return [route, route && (() => import(`./${route[1]}.js`)), path];
+  const words = route ? path.match(route[0]).slice(1).map(named) : [];
+  return { route, words, path, load: route && (() => import(`./${route[1]}.js`)) };
 }
 
 async function show(focus = true) {
   const mine = ++turn;
-  const [route, load, path] = routed();
+  const { route, words, path, load } = routed();
   for (const link of document.querySelectorAll("header nav a")) {
     const to = link.pathname.slice(BASE.length) || "/";
     if (to === "/" ? path === "/" : path === to || path.startsWith(`${to}/`)) link.setAttribute("aria-current", "page");
@@ -58,7 +59,7 @@ async function show(focus = true) {
   }
   if (mine !== turn) return; // another address was chosen meanwhile
   shown.stop();
-  const made = route ? route[2](view, ...path.match(route[0]).slice(1).map(named)) : { at: el("section", {}, el("h1", {}, "No such page"), el("p", {}, "There is nothing at this address. ", el("a", { href: "/" }, "To the overview"))), stop() {} };
+  const made = route ? route[2](view, ...words) : { at: el("section", {}, el("h1", {}, "No such page"), el("p", {}, "There is nothing at this address. ", el("a", { href: "/" }, "To the overview"))), stop() {} };
   shown = made;
   main.replaceChildren(made.at);
   document.title = `${main.querySelector("h1")?.textContent ?? "ropeway"} - ropeway`;
@@ -125,10 +126,12 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 theme(localStorage.getItem("theme") ?? "");
 
-// Relative times stay true while one looks.
+// Relative times stay true while one looks, and have the exact one at hand.
 setInterval(() => {
-  if (!awake()) return;
-  for (const at of document.querySelectorAll("main time")) write(at, ago(at.dateTime));
+  for (const at of document.querySelectorAll("main time")) {
+    if (!at.title) at.title = exact(at.dateTime);
+    if (awake()) write(at, ago(at.dateTime));
+  }
 }, 1000);
 
 let asked = false;
@@ -153,7 +156,8 @@ export function signOut() {
 async function begin() {
   asked = false;
   document.body.classList.add("unknown");
-  if (token()) routed()[1]?.().catch(() => {}); // comes while the server says who we are
+  const { load, words } = routed();
+  if (token()) load?.().then((view) => view.asks && ahead(view.asks(...words)), () => {}); // comes while the server says who we are
   try {
     Object.assign(me, await api("/v1/me"));
   } catch (error) {
@@ -163,6 +167,7 @@ async function begin() {
   document.body.classList.remove("unknown");
   for (const link of document.querySelectorAll("header [data-role]")) link.hidden = !may(link.dataset.role);
   await show(false); // what one came for is asked first
+  ahead(null);
   if (may("observe")) restart();
   else fill(document.getElementById("link"), "may not look");
 }

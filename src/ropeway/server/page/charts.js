@@ -14,7 +14,7 @@ export function chart(title, series, show, bars = false) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const cursor = svg("line", { y1: 0, y2: HIGH, class: "cursor" });
   const told = el("output", { class: "soft" });
-  const handle = el("div", { class: "plot", role: "slider", tabindex: 0, "aria-label": `${title}; arrow keys move through time`, "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0, onkeydown: key, onpointermove: point, onpointerleave: () => set(times.length - 1) }, picture);
+  const handle = el("div", { class: "plot", role: "slider", tabindex: 0, "aria-label": `${title}; arrow keys move through time`, "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0, onkeydown: key, onpointermove: point, onpointerleave: () => set(newest()) }, picture);
   const rows = el("tbody");
   const asTable = table(`${title}, as a table`, ["Time", ...series.map((one) => [one.name, "number"])], rows);
   asTable.hidden = true;
@@ -29,11 +29,13 @@ export function chart(title, series, show, bars = false) {
   let times = [];
   let values = [];
   let at = -1;
+  let follows = true; // the cursor stands at what is newest, until a key has moved it
 
   function key(event) {
     const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -times.length, End: times.length }[event.key];
     if (!step) return;
     event.preventDefault();
+    follows = false;
     set(at + step);
   }
 
@@ -56,6 +58,12 @@ export function chart(title, series, show, bars = false) {
     handle.setAttribute("aria-valuetext", text);
   }
 
+  // The last minute of which anything is told: the one that is not over has told nothing yet.
+  function newest() {
+    for (let place = times.length - 1; place >= 0; place--) if (values.some((line) => line[place])) return place;
+    return times.length - 1;
+  }
+
   function list() {
     if (asTable.hidden) return;
     const full = times.map((_, place) => place).filter((place) => values.some((line) => line[place]));
@@ -63,7 +71,6 @@ export function chart(title, series, show, bars = false) {
   }
 
   function draw(moments, lines) {
-    const last = at === times.length - 1 || at < 0;
     times = moments;
     values = lines;
     const tops = times.map((_, place) => (bars ? lines.reduce((sum, line) => sum + (line[place] ?? 0), 0) : Math.max(...lines.map((line) => line[place] ?? 0))));
@@ -75,7 +82,12 @@ export function chart(title, series, show, bars = false) {
       const mark = series[n].mark;
       if (!bars) {
         let path = "";
-        line.forEach((value, place) => value !== null && (path += `${path && line[place - 1] !== null ? "L" : "M"}${((place + 0.5) * step).toFixed(1)} ${(HIGH - 2 - (value / top) * (HIGH - 6)).toFixed(1)}h.1`));
+        line.forEach((value, place) => {
+          if (value === null) return;
+          const [joins, goes] = [typeof line[place - 1] === "number", typeof line[place + 1] === "number"];
+          const high = (HIGH - 2 - (value / top) * (HIGH - 6)).toFixed(1);
+          path += joins || goes ? `${joins ? "L" : "M"}${((place + 0.5) * step).toFixed(1)} ${high}` : `M${(place * step).toFixed(1)} ${high}h${step.toFixed(1)}`; // one alone is a dash
+        });
         return shapes.push(svg("path", { d: path, class: `line ${mark}` }));
       }
       let path = "";
@@ -90,11 +102,11 @@ export function chart(title, series, show, bars = false) {
     picture.replaceChildren(...shapes, cursor);
     handle.setAttribute("aria-valuemax", Math.max(0, times.length - 1));
     write(most, `at most ${show(Math.max(...tops, 0))}`);
-    set(last ? times.length - 1 : at);
+    set(follows ? newest() : at);
     list();
   }
 
-  return { at: el("figure", {}, el("figcaption", {}, el("strong", {}, title), legend, most, turn), handle, asTable, told), draw };
+  return { at: el("figure", {}, el("figcaption", {}, el("strong", {}, title), turn, el("span", {}, legend, " ", most)), handle, asTable, told), draw };
 }
 
 // The rows of the history in even steps: sums of what ended, the worst of what was measured.
@@ -125,8 +137,8 @@ export function within(answer, seconds, now = Date.now() / 1000) {
   return { done: sum("done"), failed: sum("failed") + sum("dead") };
 }
 
-// The three charts of a queue, of a task, or of all.
-export function historyCharts(more = {}) {
+// The three charts of a queue, of a task, or of all; asked for once `after` has happened.
+export function historyCharts(more = {}, after = Promise.resolve()) {
   let length = sessionStorage.getItem("span") in SPANS ? sessionStorage.getItem("span") : "1h";
   const ended = chart("Ended", [{ name: "done", mark: "good" }, { name: "tried again", mark: "warn" }, { name: "dead", mark: "bad" }], number, true);
   const ran = chart("Run time, the slowest task", [{ name: "half of them", mark: "good" }, { name: "95 %", mark: "dash" }], span);
@@ -160,7 +172,7 @@ export function historyCharts(more = {}) {
     waited.draw(made.times, [made.wait_p50, made.wait_p95]);
   }
 
-  const stop = ticking(draw, 15000);
+  const stop = ticking(() => after.then(draw), 15000);
   return { at: el("section", { class: "history", "aria-label": "History" }, el("div", { class: "head" }, el("h2", {}, "History"), choice), note, box), stop };
 }
 

@@ -1,7 +1,8 @@
 // Elements, made of text and of other elements. Nothing is ever parsed as HTML, so no name, body or error can become markup.
 
 // Where we are: "" at the root of a server, else the path under which an application has mounted us.
-export const BASE = new URL("..", import.meta.url).pathname.slice(0, -1);
+const here = new URL(import.meta.url).pathname;
+export const BASE = here.slice(0, here.lastIndexOf("/page/"));
 export const inside = (path) => (path.startsWith("/") ? BASE + path : path);
 
 export function el(tag, given = {}, ...children) {
@@ -19,7 +20,10 @@ export function fill(at, ...children) {
   return at;
 }
 
-const node = (child) => (child instanceof Node ? child : document.createTextNode(String(child)));
+// What turns the direction of a text would turn ours around it too, and make a name look like another: it is shown as what it is.
+export const straight = (text) => String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, (one) => `\\u${one.charCodeAt(0).toString(16)}`);
+
+const node = (child) => (child instanceof Node ? child : document.createTextNode(straight(child)));
 
 export function svg(tag, given = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -30,11 +34,15 @@ export function svg(tag, given = {}, ...children) {
 
 // Change a text only where it differs: what does not change keeps its selection.
 export function write(at, text) {
-  const wanted = String(text);
+  const wanted = straight(text);
   if (at.textContent !== wanted) at.textContent = wanted;
 }
 
-export const number = (value) => Number(value ?? 0).toLocaleString("en");
+// By hand: the first use of Intl in a process makes the browser read its tables, which takes longer than the whole list of jobs.
+export function number(value) {
+  const [whole, part] = String(Math.round(Number(value ?? 0) * 1000) / 1000).split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? `.${part}` : "");
+}
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${Number(count) === 1 ? one : many}`;
 
 export function bytes(value) {
@@ -71,13 +79,16 @@ export function ago(moment) {
   return away < 0 ? `in ${span(-away)}` : `${span(away)} ago`;
 }
 
-// A moment, relative, with the exact one at hand; `ticks` in app.js keeps it true.
-export const time = (moment) => (moment ? el("time", { datetime: iso(moment), title: new Date(iso(moment)).toLocaleString() + ` (${iso(moment)})` }, ago(moment)) : "");
+// A moment, relative; app.js keeps it true, and adds the exact one.
+export const time = (moment) => (moment ? el("time", { datetime: iso(moment) }, ago(moment)) : "");
+export const exact = (moment) => `${new Date(moment).toLocaleString()} (${moment})`;
 
 export function say(text) {
   const at = document.getElementById("said");
   fill(at, text ? [el("span", {}, text), el("button", { type: "button", "aria-label": "Dismiss", onclick: () => fill(at) }, "×")] : []);
 }
+
+export const STATES = ["ready", "running", "delayed", "dead", "done"];
 
 // State has text and a sign beside its colour.
 const SIGNS = { ready: "●", delayed: "◷", running: "▶", dead: "✕", done: "✓", open: "●", stopped: "■", "put stopped": "■", "claim stopped": "■", paused: "■", on: "●", busy: "▶", idle: "○", quiet: "◷", stopping: "◷" };

@@ -8,6 +8,9 @@ import { json, quoted, viewer } from "./values.js";
 
 const ENDED = ["dead", "done"];
 
+const where = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+export const asks = where;
+
 export function jobPage(id) {
   const why = el("section", { "aria-label": "Why", class: "why" });
   const at = el("section", {}, el("h1", {}, "Job ", el("code", {}, id)), el("p", {}, "…"));
@@ -20,7 +23,7 @@ export function jobPage(id) {
   async function draw() {
     let job;
     try {
-      job = await api(`/v1/jobs/${encodeURIComponent(id)}`);
+      job = await api(where(id));
     } catch (error) {
       if (error.status === 401) return;
       if (drawn && error.status === 404) left.hidden = false;
@@ -38,7 +41,7 @@ export function jobPage(id) {
   async function explain(job) {
     let answer;
     try {
-      answer = await api(`/v1/jobs/${encodeURIComponent(id)}/why`);
+      answer = await api(`${where(id)}/why`);
     } catch (error) {
       if (!error.missing) throw error;
       return;
@@ -59,7 +62,7 @@ export function jobPage(id) {
     heard = running ? 0 : heard + 1;
     let answer;
     try {
-      answer = await api(`/v1/jobs/${encodeURIComponent(id)}/log`);
+      answer = await api(`${where(id)}/log`);
     } catch (error) {
       if (!error.missing) throw error;
       return;

@@ -1,10 +1,9 @@
 // Lists of jobs. What the address says is what is shown, so it can be kept and sent.
 
 import { api, may } from "./api.js";
-import { asking, button, el, empty, fill, number, plural, say, state, table, time, write } from "./dom.js";
+import { STATES, asking, button, el, empty, fill, number, plural, say, state, table, time, write } from "./dom.js";
 import { queueField, ticking } from "./live.js";
 
-const STATES = ["ready", "running", "delayed", "dead", "done"];
 const FIELDS = ["queue", "state", "task", "key", "lane", "error", "q"];
 const LABELS = { q: "text" };
 const PAGE = 50;
@@ -19,6 +18,9 @@ const ALL = {
 const MOST = 200; // rows that one looks at; beyond them, a filter serves better
 
 const asQuery = (given, more = {}) => new URLSearchParams(Object.entries({ ...given, ...more }).filter(([, value]) => value));
+const fromAddress = () => Object.fromEntries(FIELDS.map((name) => [name, new URLSearchParams(location.search).get(name) ?? ""]));
+export const listed = (given, more = {}) => `/v1/jobs?${asQuery(given, { ...more, limit: String(PAGE) })}`;
+export const asks = () => listed(fromAddress());
 
 // `all`: offer what can be done to all that fit, with their number named first.
 export function jobList(given, { all = false } = {}) {
@@ -37,7 +39,7 @@ export function jobList(given, { all = false } = {}) {
   async function load(on = false) {
     let page;
     try {
-      page = await api(`/v1/jobs?${asQuery(given, { after: on ? after : "", limit: String(PAGE) })}`);
+      page = await api(listed(given, { after: on ? after : "" }));
     } catch (error) {
       say(error.message);
       return;
@@ -54,7 +56,7 @@ export function jobList(given, { all = false } = {}) {
     for (const job of page.jobs) if (!rows.has(job.id)) add(job);
     none.hidden = rows.size > 0;
     at.hidden = rows.size === 0;
-    if (!on) count();
+    if (!on) count().catch((error) => error.status !== 401 && say(error.message));
   }
 
   function add(job) {
@@ -66,7 +68,7 @@ export function jobList(given, { all = false } = {}) {
   // What stands here is kept true, cell by cell; what is new only shows as a number to press.
   async function refresh() {
     if (!rows.size) return load();
-    const page = await api(`/v1/jobs?${asQuery(given, { limit: String(PAGE) })}`);
+    const page = await api(listed(given));
     const fresh = new Map(page.jobs.map((job) => [job.id, job]));
     let unseen = 0;
     for (const job of page.jobs) {
@@ -170,11 +172,13 @@ export function jobList(given, { all = false } = {}) {
   const heads = [may("operate") ? head : "", "Job", "Queue", "State", "Task", ["Tries", "number"], "Due", "Error or body"];
   const at = table("Jobs", heads, body, { class: "jobs" });
   let loaded = false;
+  let stood;
+  const stands = new Promise((done) => (stood = done)); // the list, or why it cannot
   const end = ticking(async () => {
-    await (loaded ? refresh() : load());
+    await (loaded ? refresh() : load()).finally(stood);
     loaded = true;
   }, 4000);
-  return { at: el("div", {}, all ? every : null, acts, chip, at, none, more), refresh: load, stop: end, list: at };
+  return { at: el("div", {}, all ? every : null, acts, chip, at, none, more), refresh: load, stop: end, list: at, stands };
 }
 
 function made(first, picked) {
@@ -218,8 +222,8 @@ function made(first, picked) {
   };
 }
 
-export function jobsPage(query) {
-  const given = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
+export function jobsPage() {
+  const given = fromAddress();
   const link = (name) => `/jobs?${asQuery(given, { state: name })}`;
   const counts = new Map();
   const tabs = el(

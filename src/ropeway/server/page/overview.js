@@ -1,10 +1,9 @@
 // The overview: totals, what ended lately, and what needs a look.
 
 import { api } from "./api.js";
-import { el, empty, facts, fill, keyed, number, plural, rate, time, write } from "./dom.js";
+import { STATES, el, empty, facts, fill, keyed, number, plural, rate, time, write } from "./dom.js";
 import { onChange, queues, ready, ticking } from "./live.js";
 
-const STATES = ["ready", "running", "delayed", "dead", "done"];
 const SPANS = [["5 min", 300], ["1 h", 3600], ["24 h", 86400]];
 const SIGNS = { paused: "■", unserved: "!", stalled: "!", silent: "?", dead: "✕", switched: "■" };
 

@@ -2,10 +2,13 @@
 
 import { api, may } from "./api.js";
 import { historyCharts } from "./charts.js";
-import { asking, button, causeList, el, empty, fill, number, plural, say, state, time, write } from "./dom.js";
-import { jobList } from "./jobs.js";
+import { STATES, asking, button, causeList, el, empty, fill, number, plural, say, state, time, write } from "./dom.js";
+import { jobList, listed } from "./jobs.js";
 import { onChange, queues, ready, ticking } from "./live.js";
-import { STATES } from "./queues.js";
+
+const FINE = ["empty", "all-delayed", "catching-up", "keeping-up", "no-queue"]; // of the codes of the guide
+
+export const asks = (name) => listed({ queue: name });
 
 export function queuePage(name) {
   const where = `/v1/queues/${encodeURIComponent(name)}`;
@@ -25,7 +28,7 @@ export function queuePage(name) {
   const running = el("input", { type: "number", min: 0, max: 1000000, "aria-label": "At once, 0: any number" });
   const lane = el("input", { type: "number", min: 1, max: 1000000, "aria-label": "Of each lane" });
   const jobs = jobList({ queue: name }, { all: true });
-  const charts = historyCharts({ queue: name });
+  const charts = historyCharts({ queue: name }, jobs.stands);
   let since = "";
   let limited = "";
   let shown = "";
@@ -67,11 +70,13 @@ export function queuePage(name) {
   async function explain() {
     const { causes } = await api(`${where}/why`);
     const now = JSON.stringify(causes);
-    if (now !== explained) fill(why, causes.length ? [el("h2", {}, "What holds it up"), causeList(causes)] : null);
+    const fine = causes.every((one) => FINE.includes(one.code));
+    if (now !== explained) fill(why, causes.length ? [el("h2", {}, fine ? "How it goes" : "What holds it up"), causeList(causes)] : null);
     explained = now;
   }
 
-  const stops = [onChange(draw), ticking(explain, 5000), ticking(look, 5000), charts.stop, jobs.stop];
+  const once = (act) => () => jobs.stands.then(act); // what one came for is asked first
+  const stops = [onChange(draw), ticking(once(explain), 5000), ticking(once(look), 5000), charts.stop, jobs.stop];
   draw();
   const operates = may("operate", name);
   const at = el(

@@ -1,10 +1,9 @@
 // The table of queues: numbers that change in place, a line of the last minute, sorted, filtered, and by the beginning of their names.
 
-import { el, empty, fill, keyed, number, rate, span, state, table, time, write } from "./dom.js";
+import { STATES, el, empty, fill, keyed, number, rate, span, state, table, time, write } from "./dom.js";
 import { onChange, past, queues, ready, ticking } from "./live.js";
 import { spark } from "./spark.js";
 
-export const STATES = ["ready", "running", "delayed", "dead", "done"];
 const COLUMNS = [["queue", "Queue"], ["state", "State"], ...STATES.map((name) => [name, name]), ["oldest", "oldest"], ["rate", "done/s, 5 min"], ["p95", "run, 95 %"]];
 
 export function queueTable() {

@@ -1,6 +1,6 @@
 // Values to look at: JSON that folds, text as it is; all of it text, whatever is in it.
 
-import { button, bytes, copying, el, empty, number, plural, span, table, time } from "./dom.js";
+import { button, bytes, copying, el, empty, number, plural, span, straight, table, time } from "./dom.js";
 
 const FEW = 100; // members that are shown at once
 const LONG = 4000; // characters of a text that are
@@ -10,7 +10,7 @@ function leaf(value) {
   const text = kind === "string" ? JSON.stringify(value) : String(value);
   if (text.length <= LONG) return el("span", { class: `json ${kind}` }, text);
   const rest = el("span", { class: `json ${kind}` }, text.slice(0, LONG));
-  const all = button(`… ${number(text.length)} characters: show all`, () => (rest.append(text.slice(LONG)), all.remove()), { class: "small" });
+  const all = button(`… ${number(text.length)} characters: show all`, () => (rest.append(straight(text.slice(LONG))), all.remove()), { class: "small" });
   return el("span", {}, rest, all);
 }
 
@@ -66,20 +66,27 @@ export function viewer(raw, name, type = "") {
 // For a shell: in single quotes nothing means anything.
 export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+// Where a thread or a task stands: what it does in one line, and its stack for who wants to see it.
+const opened = new Set();
+function stack(one) {
+  const at = el("details", { class: "stack", "data-stack": one.name, open: opened.has(one.name), ontoggle: () => opened[at.open ? "add" : "delete"](one.name) }, el("summary", {}, el("strong", {}, one.name), " ", one.doing.text, one.cpu ? el("span", { class: "soft" }, ` ${span(one.cpu)} of CPU`) : null), listed(one.frames, one.name));
+  return at;
+}
+
 // What a process tells of itself, each part in the shape that suits it: lines as text, frames as a stack, alike objects as a table, names
 // with values as a list.
 export function told(value, name) {
   if (value === null || typeof value !== "object") return typeof value === "string" ? pre(value, name) : el("p", {}, shown(name, value));
   if (Array.isArray(value)) return listed(value, name);
-  const entries = Object.entries(value);
+  const does = value.doing?.text ? value.doing : null;
+  const entries = Object.entries(value).filter(([key]) => !does || key !== "doing");
   if (!entries.length) return empty("Nothing.");
   const simple = ([, part]) => part === null || (typeof part === "object" ? short(part) : !String(part).includes("\n"));
   const plain = entries.filter(simple);
-  const text = value.doing?.text;
   return el(
     "div",
     {},
-    text ? el("p", {}, el("strong", {}, text)) : null,
+    does ? el("p", {}, el("strong", {}, does.text), does.function ? el("span", { class: "soft" }, ` in ${does.function}, ${does.file}:${does.line}`) : null) : null,
     plain.length ? el("dl", {}, plain.map(([key, part]) => el("div", {}, el("dt", {}, key.replaceAll("_", " ")), el("dd", {}, typeof part === "object" && part ? part.join(" ") : shown(key, part))))) : null,
     entries.filter((one) => !simple(one)).map(([key, part]) => el("div", {}, el("h3", {}, key.replaceAll("_", " ")), told(part, key))),
   );
@@ -94,6 +101,7 @@ function listed(value, name) {
   if (!value.length) return empty("Nothing.");
   if (value.every((one) => typeof one === "string")) return pre(value.join("\n"), name);
   if (value.every((one) => one?.function !== undefined && one.line !== undefined)) return pre(value.map((one) => `${one.function}, ${one.file}:${one.line}${one.code ? `\n    ${one.code}` : ""}`).join("\n"), name);
+  if (value.every((one) => one?.frames && one.doing?.text)) return el("div", {}, value.map(stack));
   if (value.every(isFlat)) {
     const heads = [...new Set(value.flatMap(Object.keys))];
     return table(name, heads.map((head) => head.replaceAll("_", " ")), el("tbody", {}, value.map((one) => el("tr", {}, heads.map((head) => el("td", { class: "lines" }, shown(head, one[head] ?? "")))))));
