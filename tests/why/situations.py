@@ -77,7 +77,7 @@ def a_worker_runs_it(stage: Stage) -> Planted:
     job = stage.put()
     worker = stage.worker()
     stage.busy(worker)
-    return Planted(job, (worker.post.id, "attempt 1", "leased until in "), (f"--stacks {worker.post.id}", f"ropeway cancel {job}"))
+    return Planted(job, (worker.post.id, "attempt 1", "its lease ends in "), (f"--stacks {worker.post.id}", f"ropeway cancel {job}"))
 
 
 @situation("cancel-asked")

@@ -19,7 +19,7 @@ def no_worker_at_all(stage: Stage) -> Planted:
 @situation("not-for-queue", timeless=True)
 def workers_of_other_queues(stage: Stage) -> Planted:
     worker = stage.worker("mails", "web*")
-    return Planted(stage.put(), (f"{worker.post.id} (mails web*)", "1 worker"), ("ropeway work q",))
+    return Planted(stage.put(), ("no worker takes q", f"{worker.post.id} (mails web*)"), ("ropeway work q",))
 
 
 @situation("left-out", timeless=True)
@@ -112,7 +112,7 @@ def all_slots_are_taken(stage: Stage) -> Planted:
     first = stage.put(task="bill")
     worker = stage.worker(slots=1)
     stage.busy(worker)
-    return Planted(stage.put(), ("1 slot of 1 worker", f"job {first} (bill)"), (f"--resize {worker.post.id}=2",))
+    return Planted(stage.put(), ("the only slot of 1 worker", f"job {first} (bill)"), (f"--resize {worker.post.id}=2",))
 
 
 @situation("suspect")

@@ -111,7 +111,7 @@ class Facts:
         """A moment beside now: "in 5m", "3s ago"."""
         away = moment - self.now
         if abs(away) < 1:
-            return "now"
+            return "now" if away > 0 else "just now"
         return f"in {spoken(away)}" if away > 0 else f"{spoken(-away)} ago"
 
     def since(self, moment: float) -> str:

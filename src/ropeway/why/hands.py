@@ -55,7 +55,7 @@ def _nobody(facts: Facts, alive: list[Seen], dead: list[Seen]) -> Cause:
         return cause("left-out", f"no worker takes {queue}; it is left out by the patterns of {ids}", f"{start}, or change those patterns")
     if alive:
         ids = some([f"{worker.id} ({' '.join(worker.patterns)})" for worker in alive])
-        said = f"{plural(len(alive), 'worker')} of this store, and none takes {queue}: {ids}"
+        said = f"no worker takes {queue}; this store has {ids}"
         return cause("not-for-queue", said, f"{start}, or add {queue} to the queues of one")
     return cause("no-worker", f"no worker of this store is there, so none takes {queue}", start)
 
@@ -121,7 +121,8 @@ def full(facts: Facts) -> list[Cause]:
     slots = sum(worker.notice.slots for worker in crew)
     jobs = sorted((job for worker in crew for job in worker.notice.jobs), key=lambda job: job.since)
     longest = some([f"{facts.told(job.id, job.queue, job.task)} {facts.since(job.since)}" for job in jobs])
-    who = f"{plural(slots, 'slot')} of {plural(len(crew), 'worker')}"
-    text = f"all {who} are taken" + (f": {longest}" if longest else "")
+    crowd = plural(len(crew), "worker")
+    text = f"all {slots} slots of {crowd} are taken" if slots > 1 else f"the only slot of {crowd} is taken"
+    text += f": {longest}" if longest else ""
     more = f"ropeway workers --resize {crew[0].id}={crew[0].notice.slots * 2}, or start another worker"
     return [cause("workers-full", text, f"it goes on when one of these ends. For more room: {more}")]

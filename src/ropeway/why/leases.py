@@ -52,7 +52,7 @@ def _by(facts: Facts, worker: Seen, until: str) -> Cause:
         text = f"worker {seen.id} has it: begun since its last note ({facts.when(seen.at)}), or next in its hand"
     return cause(
         "running",
-        f"{text}; attempt {facts.entry.attempts}, leased until {until}, and renewed while it runs",
+        f"{text}; attempt {facts.entry.attempts}; its lease ends {until}, and is renewed while it runs",
         f"it ends when its run does. Where it stands: ropeway workers --stacks {seen.id}. To stop it: ropeway cancel {job_id}",
     )
 

@@ -57,7 +57,8 @@ def limit(facts: Facts) -> list[Cause]:
     if not most or facts.counts.running < most:
         return []
     which = some([f"{entry.job.id} on {entry.holder or 'somebody'}" for entry in facts.running])
-    text = f"queue {facts.queue} runs {plural(most, 'job')} at once at most, over all workers, and {facts.counts.running} run: {which}"
+    now = "1 runs" if facts.counts.running == 1 else f"{facts.counts.running} run"
+    text = f"queue {facts.queue} runs {plural(most, 'job')} at once at most, over all workers, and {now}: {which}"
     return [cause("limit", text, f"it goes on when one of these ends. For more at once: ropeway limit {facts.queue} --running N")]
 
 
