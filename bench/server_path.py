@@ -4,7 +4,8 @@
 
 The protocol of the server (uvicorn's parser, our connection, the gate, the handler, the store and its threads) is fed by hand, on as many
 connections as `bench --http` has, and what it writes is taken from a transport that sends nothing. The floor is an endpoint of Starlette
-under uvicorn's own protocol, fed in the same way. All threads of the process count. Rounds go in turn, so that what else the machine does
+under uvicorn's own protocol, fed in the same way: what has none of its own (a claim and its ack, the three messages of a WebSocket) is
+compared with one request to it. All threads of the process count. Rounds go in turn, so that what else the machine does
 falls on all alike. Use the ratios.
 
 The last lines are of a put that wakes a waiting claim: wall time from the bytes of the put to the answer of the claim, all else idle.
@@ -35,7 +36,8 @@ from ropeway.clock import SYSTEM
 from ropeway.link import Link
 from ropeway.server import make_app
 from ropeway.server.grants import Keys
-from ropeway.server.sockets import Config, Crowd, Http
+from ropeway.server.running import COLLECT
+from ropeway.server.sockets import Config, Crowd, Http, Socket
 from ropeway.server.stopping import Stopping
 
 from .http.bare import one
@@ -45,19 +47,29 @@ CONNECTIONS = 32
 ROUNDS = 5
 TOKEN = "a-token-of-the-bench-that-nobody-else-has"
 PORT = 7000
+SOCKETS = 16
+TEXT = 0x81  # the first byte of a frame that is a whole message of text
+UPGRADE = (
+    f"GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+).encode()
 Made = Callable[[], asyncio.Protocol]
 
 
 class Mouth(asyncio.Transport):
-    """What a protocol writes to: `told` hears of each whole answer."""
+    """What a protocol writes to: `told` hears of each whole answer, and of each message of a WebSocket."""
 
     def __init__(self, told: Callable[[bytes], None]) -> None:
         super().__init__({"sockname": ("127.0.0.1", PORT), "peername": ("127.0.0.1", 40000)})
         self.told = told
         self.got = b""
         self.missing = 0
+        self.protocol: Any = None
 
     def write(self, data: Any) -> None:
+        if data[0] == TEXT and not self.missing:
+            self.told(data[4 if data[1] == 126 else 2 :])  # a frame goes out in one piece
+            return
         if self.missing:
             self.missing -= len(data)
         else:
@@ -88,7 +100,10 @@ class Mouth(asyncio.Transport):
         return
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        return
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
 
 
 class Line:
@@ -129,12 +144,12 @@ async def ask(made: Made, request: bytes, count: int) -> float:
     return spent / count * 1e6
 
 
-async def drain(made: Made, count: int) -> float:
-    """CPU microseconds of a claim of 100 and the ack of what it gave, on one connection."""
+async def drain(made: Made, count: int, limit: int) -> float:
+    """CPU microseconds of a claim of so many and the ack of what it gave, on one connection."""
     answers: asyncio.Queue[bytes] = asyncio.Queue()
     protocol: Any = made()
     protocol.connection_made(Mouth(answers.put_nowait))
-    claim = http(TOKEN, PORT, "/v1/queues/bench/claims?limit=100&lease=60", b"", "application/json")
+    claim = http(TOKEN, PORT, f"/v1/queues/bench/claims?limit={limit}&lease=60", b"", "application/json")
     spent = 0.0
     for _ in range(count):
         own = time.process_time()
@@ -142,13 +157,70 @@ async def drain(made: Made, count: int) -> float:
         got = await answers.get()
         spent += time.process_time() - own
         jobs = json.loads(got.partition(b"\r\n\r\n")[2])
-        assert len(jobs) == 100, got[:300]
+        assert len(jobs) == limit, got[:300]
         ack = http(TOKEN, PORT, "/v1/ack", json.dumps({"receipts": [job["receipt"] for job in jobs]}).encode(), "application/json")
         own = time.process_time()
         protocol.data_received(ack)
         assert (await answers.get()).startswith(b"HTTP/1.1 200")
         spent += time.process_time() - own
     protocol.connection_lost(None)
+    return spent / count * 1e6
+
+
+class Talker:
+    """A WebSocket that puts a job, claims it and acks it, round after round, until `left` is used up."""
+
+    def __init__(self, made: Made, number: int, left: list[int], done: asyncio.Future[None]) -> None:
+        self.left, self.done = left, done
+        self.loop = asyncio.get_running_loop()
+        self.put = frame({"op": "put", "queue": f"ws{number}", "body": "x" * 98})
+        self.claim = frame({"op": "claim", "queue": f"ws{number}", "wait": 5})
+        self.mouth = Mouth(self.told)
+        self.mouth.protocol = made()
+        self.mouth.protocol.connection_made(self.mouth)
+
+    def say(self, data: bytes) -> None:
+        self.loop.call_soon(self.mouth.protocol.data_received, data)
+
+    def told(self, answer: bytes) -> None:
+        if answer.startswith(b"HTTP/1.1 101"):
+            self.say(self.put)
+        elif answer.startswith(b'{"n":0,"id"'):
+            self.say(self.claim)
+        elif answer.startswith(b'{"n":0,"jobs":[{'):
+            (job,) = json.loads(answer)["jobs"]
+            self.say(frame({"op": "ack", "receipts": [job["receipt"]]}))
+        elif answer == b'{"n":0,"answers":[true]}' and self.left[0]:
+            self.left[0] -= 1
+            self.say(self.put)
+        else:
+            assert answer == b'{"n":0,"answers":[true]}', answer
+            self.left[1] -= 1
+            if not self.left[1]:
+                self.done.set_result(None)
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """As a client sends it; a mask of zeros leaves it as it is."""
+    text = json.dumps(message).encode()
+    size = bytes([0x80 | len(text)]) if len(text) < 126 else bytes([0x80 | 126, *len(text).to_bytes(2, "big")])
+    return bytes([TEXT]) + size + bytes(4) + text
+
+
+async def talk(made: Made, count: int) -> float:
+    """CPU microseconds of a put, a claim and an ack as messages, the jobs one after the other on each of some WebSockets."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    left = [count - SOCKETS, SOCKETS]
+    talkers = [Talker(made, number, left, done) for number in range(SOCKETS)]
+    own = time.process_time()
+    for talker in talkers:
+        talker.say(UPGRADE)
+    await done
+    spent = time.process_time() - own
+    ending = {task for talker in talkers for task in talker.mouth.protocol.tasks}
+    for talker in talkers:
+        talker.mouth.protocol.connection_lost(None)
+    await asyncio.wait(ending)
     return spent / count * 1e6
 
 
@@ -181,17 +253,19 @@ class Ours:
     """The server on a store of its own, as `ropeway serve` sets it up."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
+        self.url, self.folder = url, folder  # {} in the URL: a folder of its own
 
     def __enter__(self) -> Made:
-        if self.url.startswith("dir:"):
-            self.url = f"dir:{tempfile.mkdtemp(dir=self.folder)}?durability=os"
+        self.own = Path(tempfile.mkdtemp(dir=self.folder))
+        self.url = self.url.format(self.own)
         self.broker = Broker(Link(self.url), config=False)
         keys = self.folder / "tokens"
         keys.write_text(TOKEN)
         keys.chmod(0o600)
         app = make_app(self.broker, Keys(str(keys), SYSTEM).grant, (f"127.0.0.1:{PORT}",), stopping=Stopping())
-        config = Config(app, http=Http, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off")
+        config = Config(
+            app, http=Http, ws=Socket, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off"
+        )
         config.load()
         config.crowd = Crowd()
         state = ServerState()
@@ -199,8 +273,7 @@ class Ours:
 
     def __exit__(self, *_: object) -> None:
         self.broker.close()
-        if self.url.startswith("dir:"):
-            shutil.rmtree(self.url[4:].partition("?")[0], ignore_errors=True)
+        shutil.rmtree(self.own, ignore_errors=True)
 
 
 class Bare:
@@ -230,7 +303,9 @@ def main() -> None:
     rows: dict[str, Callable[[], Any]] = {
         "bare": Bare,
         "memory": lambda: Ours("memory:", folder),
-        "directory os": lambda: Ours("dir:", folder),
+        "directory os": lambda: Ours("dir:{}/jobs?durability=os", folder),
+        "directory full": lambda: Ours("dir:{}/jobs?durability=full", folder),
+        "sqlite full": lambda: Ours("sqlite:{}/jobs.db?durability=full", folder),
     }
     taken: dict[tuple[str, str], list[float]] = {}
     woken: dict[str, list[float]] = {}
@@ -240,9 +315,12 @@ def main() -> None:
         for what, (request, count) in puts.items():
             taken.setdefault((name, what), []).append(await ask(made, request, count // few))
         if name != "bare":
-            taken.setdefault((name, "claim, ack 100"), []).append(await drain(made, 200 // few))
+            taken.setdefault((name, "claim, ack 100"), []).append(await drain(made, 200 // few, 100))
+            taken.setdefault((name, "claim, ack one"), []).append(await drain(made, 1000 // few, 1))
+            taken.setdefault((name, "websocket"), []).append(await talk(made, 1000 // few))
             woken.setdefault(name, []).extend(await wake(made, 100 // few))
 
+    gc.set_threshold(*COLLECT)  # as the server has it
     try:
         for number in range(ROUNDS + 1):
             for name, kind in rows.items():
@@ -255,9 +333,9 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{'CPU us a request':32} {'':>10} {'x bare':>8}")
     for (name, what), slices in taken.items():
-        floor = taken.get(("bare", what))
-        ratio = f"{median(a / b for a, b in zip(slices, floor, strict=True)):8.2f}" if floor else ""
-        print(f"{what:16} {name:15} {median(slices):10.1f} {ratio}")
+        floor = taken.get(("bare", what)) or taken["bare", "put one"]
+        ratio = median(a / b for a, b in zip(slices, floor, strict=True))
+        print(f"{what:16} {name:15} {median(slices):10.1f} {ratio:8.2f}")
     print("a put wakes a waiting claim: ms    p50      p99")
     for name, took in woken.items():
         took.sort()
