@@ -41,6 +41,17 @@ def build(link: Link, journal: str) -> Tasks:
         say(journal, "end", claim.id, claim.attempt, name)
 
     @tasks.task
+    def freezes(seconds: float) -> None:
+        """As long as `sleep`. One of more than half a second stops its whole process first, when it runs for the first time."""
+        claim = current_claim()
+        assert claim is not None
+        say(journal, "begin", claim.id, claim.attempt)
+        if seconds > 0.5 and claim.attempt == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(seconds)
+        say(journal, "end", claim.id, claim.attempt)
+
+    @tasks.task
     async def asleep(seconds: float) -> None:
         claim = current_claim()
         assert claim is not None
