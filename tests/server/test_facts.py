@@ -10,7 +10,7 @@ import pytest
 
 from ropeway.broker import Broker
 from ropeway.link import Link
-from ropeway.server.classic import facts
+from ropeway.server.classic import depends, facts
 from ropeway.server.classic.facts import DAY, Facts, Tally
 from ropeway.server.classic.streams import Feeds
 from ropeway.server.stopping import Stopping
@@ -99,5 +99,20 @@ def test_a_stream_that_ended_leaves_nothing(broker: Broker, monkeypatch: pytest.
         await pump
         assert (feeds._streams, feeds._pumps, feeds._turn) == ({}, {}, {})
         assert broker.queue("q").counts().ready == 2, "the first was not written to the end, so it is back as well"
+
+    run(story)
+
+
+def test_a_note_that_is_none_keeps_nobody_waiting(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depends, "LOOK", 0.0)
+
+    async def story() -> None:
+        waiting = depends.Waiting(broker, Stopping())
+        for note in (b"{", b"[]", b'{"queue": 1}', b"\xff"):
+            broker.notes.note(f"classic/after/{note.hex()}", note, DAY)
+        await waiting.put("q", b"1", "k,other:k", {})
+        assert waiting._watch is not None
+        await waiting._watch  # nobody holds these keys
+        assert broker.queue("q").counts().ready == 1
 
     run(story)

@@ -11,6 +11,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from ...broker import Broker
 from ...durations import LONGEST
@@ -24,6 +25,14 @@ _LIVE = frozenset({State.READY, State.DELAYED, State.RUNNING})
 _HEAD = "classic/after/"
 LOOK = 1.0  # seconds between two looks while something waits
 MOST = 100  # keys that one job may wait for
+
+
+class Held(Struct):
+    """What a note says: a job of that queue waits until nobody holds these keys, and until that moment."""
+
+    queue: str
+    keys: list[tuple[str, str]]  # queue and key
+    due: float = 0.0
 
 
 class Waiting:
@@ -41,8 +50,7 @@ class Waiting:
             raise BadValue(f"a job depends on 1 to {MOST} others; nothing was stored")
         target = self._broker.queue(queue)
         job = target.job(body, JSON, **{**options, "delay": LONGEST})
-        due = self._broker.link.clock.now() + options.get("delay", 0.0)
-        note = msgspec.json.encode({"queue": queue, "keys": keys, "due": due})
+        note = msgspec.json.encode(Held(queue, keys, self._broker.link.clock.now() + options.get("delay", 0.0)))
         await asyncio.to_thread(self._broker.notes.note, _HEAD + job.id, note, LONGEST)  # before the job: it must not wait unnoticed
         await target.aput_jobs([job])
         self.begin()
@@ -55,7 +63,7 @@ class Waiting:
     async def of(self, queue: str) -> list[str]:
         """The ids of those that wait in a queue."""
         self.begin()
-        return [job_id for job_id, one in (await self._notes()).items() if one["queue"] == queue]
+        return [job_id for job_id, one in (await self._notes()).items() if one.queue == queue]
 
     async def release(self, queue: str) -> int:
         """Let all that wait there run now."""
@@ -78,17 +86,18 @@ class Waiting:
             try:
                 notes = await self._notes()
                 for job_id, one in notes.items():
-                    if one.get("due", 0.0) <= self._broker.link.clock.now() and not await self._held(one["keys"]):
-                        await self._free(one["queue"], [job_id])
+                    if one.due <= self._broker.link.clock.now() and not await self._held(one.keys):
+                        await self._free(one.queue, [job_id])
+                left = bool(notes)
             except Unsupported:
                 return  # without notes nothing waits
             except RopewayError:
-                notes = {"": {}}  # the store is away: look again
-            if not notes:
+                left = True  # the store is away: look again
+            if not left:
                 return
             await asyncio.sleep(LOOK)
 
-    async def _held(self, keys: list[list[str]]) -> bool:
+    async def _held(self, keys: list[tuple[str, str]]) -> bool:
         for queue, key in keys:
             if await asyncio.to_thread(self._broker.store.browse, Query(queues=(queue,), states=_LIVE, key=key, limit=1)):
                 return True
@@ -101,16 +110,24 @@ class Waiting:
         await self._forget(ids)
         return count
 
-    async def _notes(self) -> dict[str, Any]:
+    async def _notes(self) -> dict[str, Held]:
         notes = await asyncio.to_thread(self._broker.notes.notes, _HEAD)
-        return {key.removeprefix(_HEAD): msgspec.json.decode(note) for key, note in notes.items()}
+        return {key.removeprefix(_HEAD): held for key, note in notes.items() if (held := _read(note)) is not None}
 
     async def _forget(self, ids: list[str]) -> None:
         for job_id in ids:
             await asyncio.to_thread(self._broker.notes.forget, _HEAD + job_id)
 
 
-def _key(queue: str, word: str) -> list[str]:
+def _read(note: bytes) -> Held | None:
+    """None for a note that is none: one that stands there must not keep the others waiting."""
+    try:
+        return msgspec.json.decode(note, type=Held)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _key(queue: str, word: str) -> tuple[str, str]:
     """`key` in this queue, or `other:key`."""
     other, colon, key = word.partition(":")
-    return [check_name(other), check_key(key)] if colon else [queue, check_key(word)]
+    return (check_name(other), check_key(key)) if colon else (queue, check_key(word))
