@@ -98,6 +98,8 @@ def test_a_page_of_another_site_changes_nothing_with_the_session(app: Inner) -> 
     boss = {"Cookie": "session=boss"}
     for told in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}):
         assert app.ask("POST", f"{BASE}/v1/queues/mails/purge", **boss, **told).status == 403, told
+        for path in ("/q/mails", "/?queue=mails"):  # of old a GET takes a job, and a link sends the session along
+            assert app.ask("GET", BASE + path, **boss, **told).status == 403, (path, told)
     assert app.ask("POST", f"{BASE}/v1/queues/mails/purge", **boss, Origin=app.where, Sec_Fetch_Site="same-origin").status == 200
 
 
