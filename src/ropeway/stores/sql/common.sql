@@ -1,15 +1,16 @@
 -- Statements that all databases share. {columns}: those of a Row. {among_ids}, {among_queues}: whether the row is one of those
 -- given. {now}, {boot}: the two times. {locked}: wait for rows that another transaction holds. {free}: pass over them.
+-- {by_id}, {by_due} and the like name the index, where a planner that believes old statistics would take another, or none.
 
 -- rows: jobs by id, locked until the transaction ends, and what time it is
 -- It names no state: an index for some state that has the id in it would tempt a planner to read all of that index.
-select {columns}, token, unique_key, {now}, {boot} from {job} where {among_ids} {locked};
+select {columns}, token, unique_key, {now}, {boot} from {job} {by_id} where {among_ids} {locked};
 
 -- seen: jobs by id, only to look at
-select {columns} from {job} where {among_ids};
+select {columns} from {job} {by_id} where {among_ids};
 
 -- standing: in which queue and how jobs stand, by id
-select {id}, queue, created, due, state, moment from {job} where {among_ids};
+select {id}, queue, created, due, state, moment from {job} {by_id} where {among_ids};
 
 -- settle: writes what has become of a job that is not running any more
 update {job} set state = :state, priority = :priority, due = :due, moment = :moment, token = null, holder = null, claimed = null,
@@ -23,7 +24,7 @@ update {job} set state = 1, moment = {boot} + :lease, token = :token, holder = :
 update {job} set moment = {boot} + :lease where id = :id;
 
 -- remove: deletes jobs by id
-delete from {job} where {among_ids};
+delete from {job} {by_id} where {among_ids};
 
 -- expired: jobs whose lease has ended, the earliest first
 select {columns}, unique_key from {job} where state = 1 and moment <= {boot} order by moment limit 500 {free};
@@ -106,13 +107,13 @@ delete from {waiting} where until <= {now};
 update {job} set moment = 0 where state = 1 and moment > 0 and holder like :who;
 
 -- any_forgettable: whether something has ended in a state up to a moment
-select 1 from {job} where state = :state and state > 0 and moment <= :before limit 1;
+select 1 from {job} {by_moment} where state = :state and state > 0 and moment <= :before limit 1;
 
 -- edit: writes another content
 update {job} set head = :head, body = :body where id = :id;
 
 -- rows_free: jobs by id, locked until the transaction ends; those that others hold are passed over
-select {columns}, token, unique_key, {now}, {boot} from {job} where {among_ids} {free};
+select {columns}, token, unique_key, {now}, {boot} from {job} {by_id} where {among_ids} {free};
 
 -- The queues: limits, lanes, and those that are dropped.
 
@@ -159,14 +160,14 @@ select 1 from {job} where queue = :queue and state >= 2 and moment > {now} - cas
 select count(*) from {job} where state = 1 and moment < {never} and queue = :queue;
 
 -- head: the next priority of a queue at which jobs wait, when the first of them is due, and what time it is
-select priority, due, {now} from {job} where queue = :queue and state = 0 and priority > :priority order by priority, due, id limit 1;
+select priority, due, {now} from {job} {by_due} where queue = :queue and state = 0 and priority > :priority order by priority, due, id limit 1;
 
 -- first_due: the first due jobs of one priority and their lanes
 -- Without a lock, since it must name those that others hold, too: what stands behind one of them in its lane must wait.
-select {id}, {lane} from {job} where queue = :queue and state = 0 and priority = :priority and due <= {now} order by due, id limit :limit;
+select {id}, {lane} from {job} {by_due} where queue = :queue and state = 0 and priority = :priority and due <= {now} order by due, id limit :limit;
 
 -- lock_free: jobs by id, locked until the transaction ends; those that others hold are passed over
-select {id}, state from {job} where {among_ids} {free};
+select {id}, state from {job} {by_id} where {among_ids} {free};
 
 -- freed: whether a lane in which something is parked may have a place
 -- Not by `exists`, which a planner may turn round, to begin with all that is parked.
@@ -191,7 +192,7 @@ update {job} set state = 1, moment = {never} where id = :id;
 
 -- parked: the first that are parked in a lane
 -- Said so that only the primary key will do: the index of all that is parked would be read from its beginning, where other lanes stand.
-select {id} from {place} where queue = :queue and lane = :lane and parked >= 1 order by parked, priority, due, id limit :limit;
+select {id} from {place} {by_place} where queue = :queue and lane = :lane and parked >= 1 order by parked, priority, due, id limit :limit;
 
 -- unpark_job: puts a job back into the order
 -- It names no state, as `rows` does not: all that is parked has the same moment, so the index by moments would be read whole.

@@ -25,7 +25,7 @@ from ..session import Time
 from ..statements import Statements
 from ..store import SqlStore
 from ..waiting import Bell
-from ..words import OPTIONS, table_names
+from ..words import INDEXES, OPTIONS, table_names
 from .guest import WHO, MysqlGuest, bind
 from .session import NOW, MysqlSession, refusal
 
@@ -62,11 +62,13 @@ class MysqlStore(SqlStore):
             "among_queues": "queue in :queues",
             "among_lanes": "lane in :lanes",
             "lane": _LANE,
+            "here": f"queue >= {bind('queue')} and queue <= {bind('queue')}",
             "never": str(NEVER),
             "now": NOW if own else "cast(:now as signed)",
             "boot": NOW if own else "cast(:boot as signed)",
             "locked": "for update",
             "free": "for update skip locked",
+            **{word: f"force index ({index})" for word, index in INDEXES.items()},
         }
         return Statements("common.sql", "mysql/verbs.sql", "mysql/schema.sql", "mysql/schema_2.sql", words=words, bind=bind)
 

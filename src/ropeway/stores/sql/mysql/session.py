@@ -30,9 +30,14 @@ IDLE = 2.0  # seconds after which a connection is asked whether it lives before 
 LOST = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, 1053, 1927, 0}
 LATER = {ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT, ER.DUP_ENTRY, 1020}
 DEADLOCK = ER.LOCK_DEADLOCK  # the one error after which the whole transaction is undone
+NOT_ALL = 1644  # what a statement of ours says itself
 _NO_RIGHT = {ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR}
 _READ_ONLY = {ER.OPTION_PREVENTS_STATEMENT, 1792, 1836}
 _REFUSED = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR, 1698}
+
+
+class _NotAll(Exception):
+    """Of some jobs not all could be dropped, so none was."""
 
 
 class MysqlSession(Session):
@@ -147,6 +152,8 @@ class MysqlSession(Session):
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         if number in LATER:
             return Again()
+        if number == NOT_ALL:
+            return _NotAll()
         if number in LOST or isinstance(error, pymysql.InterfaceError):
             self._broken = True
             return Broken(_text(error), committing=committing or (not self._open and not self._pending))
@@ -255,20 +262,35 @@ class MysqlSession(Session):
 
     def drop(self, claims: Sequence[tuple[str, int]]) -> list[bool]:
         by_token: dict[int, list[str]] = {}
-        for job_id, token in claims:
+        for job_id, token in dict.fromkeys(claims):
             by_token.setdefault(token, []).append(job_id)
-        gone: set[tuple[str, int]] = set()
-        for token, ids in by_token.items():
-            if self._whole and len(by_token) == 1:
-                rows = self.ask(self.statements["drop"], self._bound({"ids": ids, "token": token}), committing=True)
-            else:
-                rows = self.run("drop", ids=ids, token=token)
-            gone.update((job_id, token) for (job_id,) in rows)
+        whole = self._whole and len(by_token) == 1 and not self._open
+        gone = {(job_id, token) for token, ids in by_token.items() for job_id in self._dropped(ids, token, whole)}
         answers = []
         for claim in claims:
             answers.append(claim in gone)
             gone.discard(claim)
         return answers
+
+    def _dropped(self, ids: Sequence[str], token: int, whole: bool) -> Sequence[str]:
+        """Which of these were deleted. `whole`: this is all that the transaction does, so one round trip should do."""
+        values = {"ids": ids, "token": token}
+        if len(ids) == 1:
+            self.ask(self.statements["drop"], self._bound(values), committing=True) if whole else self.run("drop", **values)
+            return ids if self._cursor.rowcount else []
+        if whole:
+            self._open = True  # until it has ended: what goes wrong within may leave its transaction open
+            try:
+                self.ask(self.statements["drop_all"], self._bound({**values, "count": len(ids)}), committing=True)
+            except _NotAll:
+                self._open = False
+            else:
+                self._open = False
+                return ids
+        held = [job_id for (job_id,) in self.run("droppable", **values)]
+        if held:
+            self.run("drop", ids=held, token=token)
+        return held
 
     def next_due(self, queues: Sequence[str]) -> int | None:
         end, now, waits, off = self.run("glance", queues=queues)[0]

@@ -1,4 +1,8 @@
--- Statements that are MariaDB's own.
+-- Statements that are MariaDB's own, or said in its own way. Its planner believes statistics that may be of another day (a server that was
+-- restarted reads them as they were last written), so no plan is left to it. {by_due} and the like name the index. What is to end a search
+-- stands behind a range: where a column is said to be equal, it may look up all that is equal and read on to the end. So {here} says that
+-- the queue is this one by two bounds, and the order names all columns of the index. And a search that no other column is needed for may
+-- become a walk through the whole index, so such a one asks for another.
 
 -- new_queue: a queue that is put to for the first time
 insert into {queue} (name) values (:queue) on duplicate key update name = name;
@@ -22,26 +26,75 @@ on duplicate key update id = {job}.id;
 select {now}, name, put_stopped, dropped, lanes from (select 1) one left join {queue} on name in :queues;
 
 -- due: the first due jobs of one priority, locked; those that others hold are passed over
-select {columns} from {job} where queue = :queue and state = 0 and priority = :priority and due <= :high and lane is null
-order by due, id limit :limit for update skip locked;
+select {columns} from {job} {by_due} where {here} and state = 0 and priority = :priority and due <= :high and lane is null
+order by queue, state, priority, due, id limit :limit for update skip locked;
 
 -- lend: makes them running
-update {job} set state = 1, moment = {boot} + :lease, token = :token, holder = :holder, claimed = {now}, attempts = attempts + 1
+update {job} {by_id} set state = 1, moment = {boot} + :lease, token = :token, holder = :holder, claimed = {now}, attempts = attempts + 1
 where {among_ids};
 
+-- remove: deletes jobs by id
+-- A `delete` can name an index only where it is said as one from several tables. Then it cannot tell what it has deleted, but how many.
+delete j from {job} j {by_id} where j.{among_ids} and j.state < 9;
+
 -- drop: deletes the running jobs of one token, as far as they still are
-delete from {job} where {among_ids} and token = :token and moment > {boot} returning {id};
+delete j from {job} j {by_id} where j.{among_ids} and j.token = :token and j.moment > {boot};
+
+-- drop_all: the same, if all of them are, and else nothing but an error; a transaction of its own
+begin not atomic
+    start transaction;
+    delete j from {job} j {by_id} where j.{among_ids} and j.token = :token and j.moment > {boot};
+    if row_count() <> :count then rollback; signal sqlstate '45000' set message_text = 'not all'; end if;
+    commit;
+end;
+
+-- droppable: those that still are, which stay so until the transaction ends
+select {id} from {job} {by_id} where {among_ids} and token = :token and moment > {boot} for update;
 
 -- claim_stops: the queues that hand out nothing, with the reasons, and those with limits or lanes
 select name, claim_stopped, max_running from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0;
 
 -- glance: when the next lease ends, from now; what time it is; whether any job of some queues waits, and any queue hands out nothing or has limits
 -- One statement, since that is all that an idle worker asks.
-select (select min(moment) - {boot} from {job} where state = 1 and moment < {never}), {now},
-    (select 1 from {job} where {among_queues} and state = 0 limit 1), (select 1 from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0 limit 1);
+select (select min(moment) - {boot} from {job} {by_moment} where state = 1 and moment < {never}), {now},
+    (select 1 from {job} {by_due} where {among_queues} and state = 0 limit 1), (select 1 from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0 limit 1);
 
 -- forget: deletes some of what has ended in a state up to a moment
-delete from {job} where state = :state and moment <= :before order by moment limit 500;
+delete j from (select id from {job} {by_moment} where state between :state and :state and moment <= :before and created < {never}
+    order by state, moment limit 500) old straight_join {job} j {by_id} on j.id = old.id;
+
+-- head: the next priority of a queue at which jobs wait, when the first of them is due, and what time it is
+select priority, due, {now} from {job} {by_due} where {here} and state = 0 and priority > :priority
+order by queue, state, priority, due, id limit 1;
+
+-- first_due: the first due jobs of one priority and their lanes
+-- Without a lock, since it must name those that others hold, too: what stands behind one of them in its lane must wait.
+select {id}, {lane} from {job} {by_due} where {here} and state = 0 and priority = :priority and due <= {now}
+order by queue, state, priority, due, id limit :limit;
+
+-- expired: jobs whose lease has ended, the earliest first
+select {columns}, unique_key from {job} {by_moment} where state between 1 and 1 and moment <= {boot} order by state, moment limit 500 {free};
+
+-- any_expired: whether there are such
+select 1 from {job} {by_moment} where state between 1 and 1 and moment <= {boot} and created < {never} limit 1;
+
+-- any_forgettable: whether something has ended in a state up to a moment
+select 1 from {job} {by_moment} where state between :state and :state and moment <= :before and created < {never} limit 1;
+
+-- running: how many jobs of a queue run
+select count(*) from {job} {by_moment} where state between 1 and 1 and moment < {never} and queue = :queue;
+
+-- freed: whether a lane in which something is parked may have a place
+-- Not by `exists`, which a planner may turn round, to begin with all that is parked.
+select 1 from {place} m {by_ends} where m.queue >= :queue and m.queue <= :queue and m.ends <= {now}
+    and (select 1 from {place} p {by_place} where p.queue = m.queue and p.lane = m.lane and p.parked >= 1 limit 1) = 1 limit 1;
+
+-- left: the places that are free by now
+select {lane}, {id}, ends from {place} {by_ends} where {here} and ends <= {now} and due < {never} order by queue, ends limit 500 {free};
+
+-- holders: who holds the places of some lanes, until when at the latest, and how he stands
+select {lane}, {id}, ends, (select state from {job} where {job}.id = {place}.id) from {place} {by_place}
+where {here} and {among_lanes} and parked = 0;
 
 -- note_down: writes a note in place of an old one
 insert into {note} (name, value, until) values (:key, :value, {now} + :lifetime)

@@ -10,6 +10,7 @@ from ....url import StoreUrl
 from ..record import NEVER
 from ..schema import LEAST, VERSION, refuse_newer, steps
 from ..statements import Statements
+from ..words import INDEXES
 from .address import GENERATION, names, schema_of
 from .bulk import COLUMNS as BULK_COLUMNS
 from .calls import BIND, Caller
@@ -49,6 +50,7 @@ def statements(
         "p_boot": "null" if own_clock else ":boot",
         "locked": "for update",
         "free": "for update skip locked",
+        **dict.fromkeys(INDEXES, ""),
     }
     return Statements(*FILES, words=words, bind=bind)
 

@@ -25,7 +25,7 @@ from ..session import Again
 from ..statements import Statements
 from ..store import MAX_BODY, SqlStore
 from ..waiting import LONGEST, Bell
-from ..words import OPTIONS, index_name, table_names
+from ..words import INDEXES, OPTIONS, index_name, table_names
 from .bell import HostBell
 from .drivers import LIBRARIES, Connection, check_alone, code, connect, driver
 from .guest import SqliteGuest, transaction_of
@@ -237,6 +237,8 @@ def _words(url: StoreUrl) -> dict[str, str]:
         "boot": ":boot",
         "locked": "",
         "free": "",
+        **dict.fromkeys(INDEXES, ""),
+        **{f"by_{name}": f"indexed by {words[f'job_{name}']}" for name in ("id", "due", "moment")},
     }
 
 

@@ -74,18 +74,6 @@ select {columns} from {job} where queue = :queue and state = 1 and state > 0 and
 -- end_leases_of: what a process that is gone has held is to be had again
 update {job} set moment = 0 where state = 1 and state > 0 and moment > 0 and holder like :who;
 
--- rows: jobs by id, and what time it is
-select {columns}, token, unique_key, {now}, {boot} from {job} indexed by {job_id} where {among_ids};
-
--- seen: jobs by id, only to look at
-select {columns} from {job} indexed by {job_id} where {among_ids};
-
--- standing: in which queue and how jobs stand, by id
-select {id}, queue, created, due, state, moment from {job} indexed by {job_id} where {among_ids};
-
--- remove: deletes jobs by id
-delete from {job} indexed by {job_id} where {among_ids};
-
 -- place: a job holds a place in its lane, or (`ends` 0) has left it
 insert into {place} (queue, lane, parked, priority, due, id, ends) values (:queue, :lane, 0, 0, 0, :id, :ends)
 on conflict (queue, lane, parked, priority, due, id) do update set ends = excluded.ends;
@@ -96,20 +84,6 @@ on conflict (queue, lane, parked, priority, due, id) do nothing;
 
 -- running: how many jobs of a queue run
 select count(*) from {job} indexed by {job_moment} where state = 1 and state > 0 and moment < {never} and queue = :queue;
-
--- head: the next priority of a queue at which jobs wait, when the first of them is due, and what time it is
-select priority, due, {now} from {job} indexed by {job_due} where queue = :queue and state = 0 and priority > :priority
-order by priority, due, id limit 1;
-
--- first_due: the first due jobs of one priority and their lanes
-select {id}, lane from {job} indexed by {job_due} where queue = :queue and state = 0 and priority = :priority and due <= {now}
-order by due, id limit :limit;
-
--- lock_free: jobs by id; who writes has all for himself
-select {id}, state from {job} indexed by {job_id} where {among_ids};
-
--- rows_free: as rows, for who writes has all for himself
-select {columns}, token, unique_key, {now}, {boot} from {job} indexed by {job_id} where {among_ids};
 
 -- holds_running: one that runs or is parked
 select 1 from {job} where queue = :queue and state = 1 and state > 0 limit 1;
