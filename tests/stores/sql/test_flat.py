@@ -12,8 +12,8 @@ import apsw
 import pytest
 
 from ropeway.ids import IdMaker
-from ropeway.job import Job
-from ropeway.store import Ack, Handback, Holder
+from ropeway.job import Job, State
+from ropeway.store import Ack, Handback, Holder, Query
 from ropeway.stores import open_store
 
 from .mariadb import Place, connected
@@ -147,3 +147,17 @@ def test_a_claim_from_a_guarded_queue_is_flat(engine: Engine, when: str) -> None
     full = engine.cost(laned=True)
     print(f"{empty:.0f} a round when empty, {full:.0f} with {2 * MANY:,} in front")
     assert full < 1.3 * empty + LANES * 60, f"{empty:.0f} a round when empty, {full:.0f} with {2 * MANY:,} in front"
+
+
+def test_a_page_costs_the_same_wherever_it_begins(engine: Engine) -> None:
+    for _ in range(20):
+        engine.store.put([Job(new_id(), "long", b"x", delay=3600.0) for _ in range(1000)])
+
+    def page(limit: int, after: str = "") -> tuple[str, float]:
+        before = engine.work()
+        found = engine.store.browse(Query(queues=("long",), states=frozenset({State.DELAYED}), limit=limit, after=after))
+        assert len(found) == limit
+        return found[-1].cursor, engine.work() - before
+
+    first, deep = page(100)[1], page(100, page(15_000)[0])[1]
+    assert deep < 1.5 * first + 100, f"{first:.0f} of the first page, {deep:.0f} behind 15,000"

@@ -11,7 +11,7 @@ from ...url import StoreUrl
 OPTIONS = frozenset({"prefix"})
 PREFIX = "ropeway_"
 TABLES = ("job", "queue", "note", "waiting", "meta", "place")
-INDEXES = {"by_id": "PRIMARY", "by_due": "due", "by_moment": "moment", "by_place": "PRIMARY", "by_ends": "ends"}
+INDEXES = {"by_id": "PRIMARY", "by_due": "due", "by_moment": "moment", "by_place": "PRIMARY", "by_ends": "ends", "by_parked": "in_order"}
 """What a statement says that shall go by one index and no other, and what that is called where an index is named within its table."""
 
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,31}\Z|\Z", re.ASCII)

@@ -132,3 +132,17 @@ on duplicate key update ends = values(ends);
 
 -- park: a job waits for a place
 insert ignore into {place} (queue, lane, parked, priority, due, id) select queue, lane, 1, priority, due, id from {job} where id = :id;
+
+-- Pages begin behind a cursor, which is spelled out: of (a, b, c) > (x, y, z) only that a is not below x would be looked up, and each page
+-- would read all that stands before it.
+
+-- page_waiting: the next waiting jobs of a queue by (priority, due, id)
+select {columns} from {job} {by_due} where {here} and state = 0 and due > :low and due <= :high
+    and (priority > :priority or (priority = :priority and (due > :moment or (due = :moment and id > :id))))
+order by queue, state, priority, due, id limit :limit;
+
+-- page_parked: the next parked jobs of a queue by (priority, due, id)
+select {columns} from {job} join (select id as parked_id from {place} {by_parked} where {here} and parked = 1
+    and (priority > :priority or (priority = :priority and (due > :moment or (due = :moment and id > :id))))
+    order by queue, parked, priority, due, id limit :limit) found on id = parked_id
+where state = 1 and moment = {never};
