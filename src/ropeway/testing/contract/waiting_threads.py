@@ -80,6 +80,7 @@ class WaitingThreads(Still):
         if waiter.done():  # rung by the put, and told that something may be due: a hint, and too early
             assert here.claim(["q"], 1, 30.0, HOLDER) == []
             waiter = asleep()
+        still.advance(2)
         assert self._noticed(waiter, still, 2) is True  # one that was rung and counts its time only now sleeps from here on
         take_one(here)
 
