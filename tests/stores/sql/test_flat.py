@@ -161,3 +161,11 @@ def test_a_page_costs_the_same_wherever_it_begins(engine: Engine) -> None:
 
     first, deep = page(100)[1], page(100, page(15_000)[0])[1]
     assert deep < 1.5 * first + 100, f"{first:.0f} of the first page, {deep:.0f} behind 15,000"
+
+
+def test_a_claim_is_flat_beside_many_queues(engine: Engine) -> None:
+    alone = engine.cost()
+    for at in range(0, 2000, 100):
+        engine.store.put([Job(new_id(), f"other-{number}", b"x") for number in range(at, at + 100)])
+    among = engine.cost()
+    assert among < 1.2 * alone + 100, f"{alone:.0f} a round alone, {among:.0f} beside 2,000 queues"

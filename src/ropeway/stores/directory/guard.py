@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from ...errors import RopewayError, Stopped, StoreError
+from .descriptors import HINT, SPENT
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,7 +21,7 @@ def guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except OSError as error:
         raise StoreError(
             f"the store failed: {error.strerror or error}; it is unknown whether it was done, the same call may be repeated. "
-            "Look with `ropeway check`"
+            + (HINT.capitalize() if error.errno in SPENT else "Look with `ropeway check`")
         ) from error
 
 

@@ -12,6 +12,7 @@ from ...errors import ConfigError, StoreError
 from ...events import Event, Listener, tell
 from ...names import check_name, ended
 from ...url import StoreUrl
+from .descriptors import allow
 from .disk import Disk
 from .ends import Ends
 from .layout import read_queue_folder
@@ -70,6 +71,7 @@ class Hub:
                 station = None
             if station is None:
                 check_name(queue)
+                allow(len(self.known) + 1)
                 if not make and place.disk.shared and self._missed_lately(queue):
                     return None
                 room = make_room(place, queue) if make else open_room(place, queue)

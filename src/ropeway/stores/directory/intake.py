@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from ...codec import pack_job
 from ...errors import StoreError
 from ...job import Job
+from .descriptors import HINT, SPENT
 from .disk import FULL_DISK
 from .holders import RunFolder
 from .layout import BIG_BODY, NO_PAST, PART_BYTES, RECORDS, Part, just_put, lane_tag, stretch_of
@@ -247,7 +248,14 @@ class Intake:
         why = f"queue {self.room.queue}: the put failed ({error.strerror or error}); "
         if unknown:
             return StoreError(f"{why}some of it may have been stored: put the same jobs again")
-        hint = "free some space, the jobs that are there can still be finished" if error.errno in FULL_DISK else "look with `ropeway check`"
+        if error.errno in SPENT:
+            hint = HINT
+        else:
+            hint = (
+                "free some space, the jobs that are there can still be finished"
+                if error.errno in FULL_DISK
+                else "look with `ropeway check`"
+            )
         return StoreError(f"{why}nothing was stored: {hint}", definite=True)
 
     def _publish(

@@ -245,7 +245,7 @@ class MysqlSession(Session):
         return int(self._cursor.rowcount)
 
     def lend(self, queues: Sequence[str], limit: int, lease: int, token: int, holder: str) -> Loan:
-        open_queues, at, stop = passed(self.run("claim_stops"), queues)
+        open_queues, at, stop = passed(self.run("claim_stops", queues=queues), queues)
         rows: list[Row] = []
         now = 0
         for queue in open_queues:
@@ -296,7 +296,7 @@ class MysqlSession(Session):
         end, now, waits, off = self.run("glance", queues=queues)[0]
         if waits is None and not off:
             return None if end is None else max(0, int(end))
-        stops = held_up(self, self.run("claim_stops"), queues) if off else ()
+        stops = held_up(self, self.run("claim_stops", queues=queues), queues) if off else ()
         if stops is None:
             return 0
         soonest = None if end is None else max(0, int(end))

@@ -51,13 +51,14 @@ end;
 -- droppable: those that still are, which stay so until the transaction ends
 select {id} from {job} {by_id} where {among_ids} and token = :token and moment > {boot} for update;
 
--- claim_stops: the queues that hand out nothing, with the reasons, and those with limits or lanes
-select name, claim_stopped, max_running from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0;
+-- claim_stops: those of some queues that hand out nothing, with the reasons, and those with limits or lanes
+select name, claim_stopped, max_running from {queue} where name in :queues and (claim_stopped is not null or max_running > 0 or lanes > 0);
 
--- glance: when the next lease ends, from now; what time it is; whether any job of some queues waits, and any queue hands out nothing or has limits
+-- glance: when the next lease ends, from now; what time it is; whether any job of some queues waits, and any of these queues hands out nothing or has limits
 -- One statement, since that is all that an idle worker asks.
 select (select min(moment) - {boot} from {job} {by_moment} where state = 1 and moment < {never}), {now},
-    (select 1 from {job} {by_due} where {among_queues} and state = 0 limit 1), (select 1 from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0 limit 1);
+    (select 1 from {job} {by_due} where {among_queues} and state = 0 limit 1),
+    (select 1 from {queue} where name in :queues and (claim_stopped is not null or max_running > 0 or lanes > 0) limit 1);
 
 -- forget: deletes some of what has ended in a state up to a moment
 delete j from (select id from {job} {by_moment} where state between :state and :state and moment <= :before and created < {never}

@@ -36,6 +36,9 @@ select moment from {job} indexed by {job_moment} where state = 1 and state > 0 a
 -- claim_stops: the queues that hand out nothing, with the reasons, and those with limits or lanes
 select name, claim_stopped, max_running from {queue} where claim_stopped is not null or max_running > 0 or lanes > 0;
 
+-- claim_stop: the same of one queue
+select name, claim_stopped, max_running from {queue} where name = :name and (claim_stopped is not null or max_running > 0 or lanes > 0);
+
 -- forget: deletes some of what has ended in a state up to a moment
 delete from {job} indexed by {job_id}
 where id in (select id from {job} indexed by {job_moment} where state = :state and state > 0 and moment <= :before limit 500);
