@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
+
+import ropeway
 
 PROGRAM = """
 import resource, sys
@@ -52,3 +55,30 @@ def test_where_it_may_not_be_raised_the_error_says_what_to_do(tmp_path: Path) ->
     assert "Too many open files" in error
     assert "ulimit -n" in error
     assert 10 < int(told.split()[0]) < 60
+
+
+LOOK = """
+import os, resource, sys
+import ropeway
+from ropeway.store import Query
+resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+with ropeway.connect(f"dir:{sys.argv[1]}?durability=os", config=False) as broker:
+    store = broker._link.store
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(2):
+        counts = store.counts(store.queues())
+        print(len(counts), sum(one.ready for one in counts.values()), len(store.browse(Query(limit=None))))
+    print(len(os.listdir("/proc/self/fd")) - before < 100)
+    (entry,) = store.browse(Query(queues=("customer-7",), limit=None))
+    print(len(entry.job.source.read()))
+"""
+
+
+def test_looking_at_all_queues_needs_no_more_than_there_are(tmp_path: Path) -> None:
+    assert run(tmp_path, 8192, 200)
+    with ropeway.connect(f"dir:{tmp_path}/spool?durability=os", config=False) as broker:
+        for number in range(0, 200, 2):
+            broker.queue(f"customer-{number}").put(b"y")
+        broker.queue("customer-7").put_file(io.BytesIO(bytes(3_000_000)))
+    done = subprocess.run([sys.executable, "-c", LOOK, str(tmp_path / "spool")], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.splitlines() == ["200 101 101", "200 101 101", "True", "3000000"], done.stderr

@@ -21,7 +21,7 @@ def guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except OSError as error:
         raise StoreError(
             f"the store failed: {error.strerror or error}; it is unknown whether it was done, the same call may be repeated. "
-            + (HINT.capitalize() if error.errno in SPENT else "Look with `ropeway check`")
+            + (HINT[0].upper() + HINT[1:] if error.errno in SPENT else "Look with `ropeway check`")
         ) from error
 
 

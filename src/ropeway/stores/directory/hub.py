@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from ...bells.datagram import Bell, available
 from ...clock import Clock
@@ -94,6 +95,24 @@ class Hub:
             station.room.stopped("claim")
             station = self.station(queue)
         return station
+
+    @contextmanager
+    def glimpse(self, queue: str) -> Iterator[Station | None]:
+        """The station of a queue that is there at this moment, only to look at it. Where no more of them can be kept open, one that is
+        closed again."""
+        if queue in self.known or allow(len(self.known) + 1):
+            yield self.sound(queue)
+            return
+        room = open_room(self.ready(), check_name(queue))
+        if room is None:
+            yield None
+            return
+        station = Station(room, None, self._tell)
+        try:
+            room.stopped("claim")
+            yield station
+        finally:
+            station.close()
 
     def retire(self, queue: str, station: Station) -> None:
         """The queue was dropped: whoever asks for it next opens it anew. Its descriptors are closed when no thread has it in hand."""

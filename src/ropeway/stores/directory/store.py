@@ -6,7 +6,7 @@ state is one rename or unlink of one exact name (docs/directory-format.md; the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import TypeVar
@@ -254,8 +254,8 @@ class DirectoryStore(Apart):
         return {q: self._counts(q) for q in (queues if queues is not None else self.queues())}
 
     def _counts(self, queue: str) -> Counts:
-        station = self._hub.sound(queue)
-        return Counts() if station is None else guarded(station.looking.counts)
+        with self._hub.glimpse(queue) as station:
+            return Counts() if station is None else guarded(station.looking.counts)
 
     def browse(self, query: Query) -> list[Entry]:
         return guarded(self._browse, query)
@@ -263,13 +263,19 @@ class DirectoryStore(Apart):
     def _browse(self, query: Query) -> list[Entry]:
         self._demand(query)
         out: list[Entry] = []
-        for station in self._asked(query):
-            if query.after and f"{station.room.queue} ~" < query.after:
+        for queue in self._asked(query):
+            if query.after and f"{queue} ~" < query.after:
                 continue
             left = None if query.limit is None else query.limit - len(out)
             if left is not None and left <= 0:
                 break
-            out += islice(station.looking.entries(query), left)
+            with self._hub.glimpse(queue) as station:
+                found = [] if station is None else list(islice(station.looking.entries(query), left))
+                kept = self._stations.get(queue)
+                if kept is not station and any(entry.job.source is not None for entry in found):  # read by and by: it must stay open
+                    kept = self._hub.sound(queue)
+                    found = [] if kept is None else list(islice(kept.looking.entries(query), left))
+            out += found
         return out
 
     def _demand(self, query: Query) -> None:
@@ -277,11 +283,8 @@ class DirectoryStore(Apart):
         if query.after and not is_cursor(query.after):
             raise BadValue(f"{shown(query.after)} is no cursor: give the one of the last job seen; nothing was done")
 
-    def _asked(self, query: Query) -> Iterator[Station]:
-        for queue in sorted(set(query.queues)) if query.queues is not None else self.queues():
-            station = self._hub.sound(queue)
-            if station is not None:
-                yield station
+    def _asked(self, query: Query) -> list[str]:
+        return sorted(set(query.queues)) if query.queues is not None else self.queues()
 
     # -- operating
 
@@ -294,7 +297,10 @@ class DirectoryStore(Apart):
     def _operate(self, query: Query, verb: Callable[[Station, Query], int]) -> int:
         self._demand(query)
         total, left = 0, query.limit
-        for station in self._asked(query):
+        for queue in self._asked(query):
+            station = self._hub.sound(queue)
+            if station is None:
+                continue
             done = guarded(verb, station, msgspec.structs.replace(query, limit=left))
             total += done
             left = None if left is None else left - done
