@@ -79,7 +79,7 @@ def changed(store: SqlStore, statement: str) -> None:
     """Somebody's own SQL on the tables."""
 
     def work(session: Any) -> None:
-        text = statement.format(job=session.statements["remove"].split()[2], queue=session.statements["stop_put"].split()[1])
+        text = statement.format(job=session.statements["settle"].split()[1], queue=session.statements["stop_put"].split()[1])
         if hasattr(session, "ask"):
             session.ask(text)
         elif hasattr(session, "connection"):

@@ -305,7 +305,7 @@ def test_an_ack_that_is_cut_may_be_repeated(server: servers.Server, prefix: str,
         store = through(cable, prefix)
         store.put(made(2))
         acks = [Ack(one.receipt) for one in store.claim(["q"], 2, 60.0, HOLDER)]
-        cable.cut(b"delete from", before=before)
+        cable.cut(b"delete j from", before=before)
         with pytest.raises(StoreError, match="unknown"):
             store.ack(acks)
         assert store.ack(acks) == [before] * 2, "False: it was done, or another has it"
