@@ -52,8 +52,10 @@ class Shop:
         self.rewrite(SHOP)
 
     def rewrite(self, text: str) -> None:
-        new = self.folder / "shop.new"
-        new.write_text(text)
+        """Each time a line longer: of two files of one size and one second Python believes that the compiled one is of both."""
+        new, old = self.folder / "shop.new", self.folder / "shop.py"
+        tail = len(old.read_text()) - len(SHOP) + 1 if old.exists() else 0
+        new.write_text(text + "\n" * tail)
         new.rename(self.folder / "shop.py")
 
     def work(self, *args: str) -> subprocess.Popen[bytes]:
