@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ class Operating:
         lent = self.station.lending.pick(found, records[0], lease, holder, free)
         return [] if lent is None else [lent]
 
-    def _take_all(self, found: Sequence[tuple[Job, Part]]) -> Iterator[list[Lent]]:
+    def _take_all(self, found: Sequence[tuple[Job, Part]]) -> Generator[list[Lent], None, None]:
         """Take all of these that still wait, those of a part together: one walk past them, and a rename a part. What else is in the part
         goes back with `_put_back`. What a claim has split or moved since it was found is looked for one by one."""
         left: dict[str, tuple[str, int, int]] = {job.id: place_of(part) for job, part in found}
@@ -164,11 +164,11 @@ class Operating:
             gone += self.purge(states & WAITING)
             states -= WAITING
         matches = self._matches(query, states)
-        for lents in self._take_all([(job, part) for job, state, part in matches if state in WAITING]):
-            base, records = _of_one_part(lents)
-            with self.room.lock:
-                gone += sum(self.station.settling.ack(base, [(record, Ack(f"{base}{record}", keep=0.0)) for record in records]))
-                self._put_back(base)
+        with closing(self._take_all([(job, part) for job, state, part in matches if state in WAITING])) as taken:
+            for base, records in map(_of_one_part, taken):
+                with self.room.lock:
+                    gone += sum(self.station.settling.ack(base, [(record, Ack(f"{base}{record}", keep=0.0)) for record in records]))
+                    self._put_back(base)
         for _, state, part in matches:
             if state not in WAITING:
                 gone += self._remove_ended(state, part)
@@ -206,11 +206,11 @@ class Operating:
         now = int(self.station.place.now() * 1e6)
         matches = self._matches(query, states)
         back = 0
-        for lents in self._take_all([(job, part) for job, state, part in matches if state is State.DELAYED]):
-            base, records = _of_one_part(lents)
-            with self.room.lock:
-                back += sum(self.station.settling.nack(base, [(record, Handback(f"{base}{record}", restore=True)) for record in records]))
-                self._put_back(base)
+        with closing(self._take_all([(job, part) for job, state, part in matches if state is State.DELAYED])) as taken:
+            for base, records in map(_of_one_part, taken):
+                with self.room.lock:
+                    back += sum(self.station.settling.nack(base, [(one, Handback(f"{base}{one}", restore=True)) for one in records]))
+                    self._put_back(base)
         for job, state, part in matches:
             if state is State.DELAYED:
                 continue
