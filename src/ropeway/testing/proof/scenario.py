@@ -45,7 +45,13 @@ class Scenario:
         self.refused += [j for j, answer in zip(jobs, answers, strict=True) if answer is None]
 
     def claim(self, limit: int) -> None:
-        for one in self.told.claim(QUEUE, limit, LEASE):
+        self._take(self.told.claim(QUEUE, limit, LEASE))
+
+    def pick(self, *jobs: Job) -> None:
+        self._take(self.told.pick(QUEUE, [job.id for job in jobs], LEASE))
+
+    def _take(self, lents: Sequence[Lent]) -> None:
+        for one in lents:
             try:
                 body = one.job.source.read() if one.job.source is not None else one.job.body
             except StoreError as error:  # it stays lent, as what its first reader could not read
@@ -61,6 +67,7 @@ class Scenario:
         told = self.told
         eight = [job(f"eight {n}") for n in range(8)]
         early = [job(f"early {n}", priority=10) for n in range(5)]
+        some = [job(f"some {n}", priority=20) for n in range(9)]
         buried, middle = job("bury me"), early[2].id
         self.put(*eight)
         self.put(job("one"))
@@ -91,6 +98,11 @@ class Scenario:
         told.delete(QUEUE, middle)  # out of the middle of a waiting part
         self.claim(2)
         told.ack(self.these("early 0", "early 1"))
+        self.put(*some)
+        told.delete(QUEUE, some[2].id, some[5].id)  # several of a part at once: the others go back
+        self.pick(some[0], some[3], some[4], some[8])
+        told.nack(self.these("some 3", "some 8"), restore=True)
+        told.ack(self.these("some 0"))
         told.store.wait([QUEUE], 0.5)
         self.claim(100)
         told.keep(self.these("bury me"), 600.0, b"another")

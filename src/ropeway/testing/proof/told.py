@@ -59,6 +59,19 @@ class Told:
         except RopewayError as error:
             self.errors.append(f"claim: {error}")
             return []
+        return self._lent(lent, called)
+
+    def pick(self, queue: str, ids: Sequence[str], lease: float) -> list[Lent]:
+        """Take these, as an operator does."""
+        called = SYSTEM.boot()
+        try:
+            lent = [one for one in self.store.pick(queue, ids, lease, self.holder) if one is not None]
+        except RopewayError as error:
+            self.errors.append(f"pick: {error}")
+            return []
+        return self._lent(lent, called)
+
+    def _lent(self, lent: Sequence[Lent], called: float) -> list[Lent]:
         readable: list[Lent] = []
         digests: list[str] = []
         for one in lent:
@@ -117,18 +130,22 @@ class Told:
     def extend(self, lent: Sequence[Lent], lease: float) -> Answers:
         return self._settle("extend", lent, lambda: self.store.extend([one.receipt for one in lent], lease), lease)
 
-    def _operate(self, verb: str, queue: str, job_id: str, call: Callable[[Query], int]) -> bool | None:
-        self.ledger.write(f"{verb}.call", ids=[job_id])
+    def _operate(self, verb: str, queue: str, ids: Sequence[str], call: Callable[[Query], int]) -> bool | None:
+        """True when it was done to all, False for none; what was done to some is told of none of them."""
+        self.ledger.write(f"{verb}.call", ids=ids)
         try:
-            done = call(Query(queues=(queue,), ids=(job_id,))) == 1
+            done = call(Query(queues=(queue,), ids=tuple(ids), limit=None))
         except RopewayError as error:
             self.errors.append(f"{verb}: {error}")
             return None
-        self.ledger.write(f"{verb}.{'ok' if done else 'lost'}", ids=[job_id])
-        return done
+        if 0 < done < len(ids):
+            self.errors.append(f"{verb}: {done} of {len(ids)}")
+            return None
+        self.ledger.write(f"{verb}.{'ok' if done else 'lost'}", ids=ids)
+        return done > 0
 
-    def requeue(self, queue: str, job_id: str) -> bool | None:
-        return self._operate("requeue", queue, job_id, self.store.requeue)
+    def requeue(self, queue: str, *ids: str) -> bool | None:
+        return self._operate("requeue", queue, ids, self.store.requeue)
 
-    def delete(self, queue: str, job_id: str) -> bool | None:
-        return self._operate("delete", queue, job_id, self.store.delete)
+    def delete(self, queue: str, *ids: str) -> bool | None:
+        return self._operate("delete", queue, ids, self.store.delete)
