@@ -13,9 +13,11 @@ HINT = "each queue that a process uses takes up to 16 of them, raise its limit (
 def allow(queues: int) -> bool:
     """Whether the limit of this process has room for so many open queues. Before they come near it, it is raised as far as it may be. Only
     then: what lies above 1,024 `select` cannot look at, but whoever needs as many would fail without."""
+    need = OTHERS + A_QUEUE * queues
+    if need <= 1024:
+        return True
     import resource
 
-    need = OTHERS + A_QUEUE * queues
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or need <= soft:
         return True
