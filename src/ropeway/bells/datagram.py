@@ -148,9 +148,10 @@ class Bell:
 
     def _send(self, names: list[str], wanted: int, due: bool) -> bool:
         """Ring so many of these; True when there were as many."""
-        if self._out is None:
+        out = self._out
+        if out is None:
             with self._opening:  # two threads may ring for the first time at once
-                self._out = self._out or _socket.socket(_socket.AF_UNIX, _FLAGS)
+                out = self._out = self._out or _socket.socket(_socket.AF_UNIX, _FLAGS)
         for name in names:
             if not wanted:
                 break
@@ -160,7 +161,7 @@ class Bell:
             except FileNotFoundError:
                 continue  # another put was faster with this one
             try:
-                self._out.sendto(DUE if due else b"", f"\0ropeway.{stem[len(self._world) + 1 :]}".encode())
+                out.sendto(DUE if due else b"", f"\0ropeway.{stem[len(self._world) + 1 :]}".encode())
                 wanted -= 1
                 self._last = name
             except ConnectionRefusedError:

@@ -180,7 +180,8 @@ class Station:
                 self.room.mend()
                 try:
                     if self.bell is not None and self.bell.lost():
-                        self.bell = Bell(self.room.folder("bell"), self.place.file_mode)
+                        old, self.bell = self.bell, Bell(self.room.folder("bell"), self.place.file_mode)
+                        old.shut()  # who rings with it just now rings in a folder that is gone
                 except FileNotFoundError:
                     self.room.gone = True  # all of it has gone by now
         return True
