@@ -62,9 +62,16 @@ def consuming(claim: Claim[Any], tracer_provider: TracerProvider | None = None) 
     """A span around the work on a claim of a plain queue, as workers make for tasks: `with consuming(claim), claim: ...`."""
     tracing = Tracing(_tracer(tracer_provider))
     span, context = tracing.consumer(claim.job, claim.attempt, None)
+    with _within(span, context):
+        yield span
+
+
+@contextmanager
+def _within(span: Span, context: Context) -> Iterator[None]:
+    """What is done here is done in that context; the span ends with it, and knows what it has failed of."""
     token = contexts.attach(context)
     try:
-        yield span
+        yield
     except BaseException as error:
         _failed(span, error)
         raise
@@ -109,15 +116,8 @@ class Tracing:
         context = trace.set_span_in_context(span)
         for job in jobs:
             _carry(job, context)
-        token = contexts.attach(context)
-        try:
+        with _within(span, context):
             yield
-        except BaseException as error:
-            _failed(span, error)
-            raise
-        finally:
-            contexts.detach(token)
-            span.end()
 
     # Runs: hooks, so that they are called where the function runs, in every pool
 
